@@ -1,0 +1,5 @@
+//! The clients: what is held for a service, and what it is used for.
+
+mod signalr;
+
+pub use signalr::{Negotiated, SignalRClient, SignalROptions};

@@ -1,0 +1,287 @@
+//! Where a service lives: endpoints, hubs and application names, and the URLs and audiences made of them.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use url::{Host, Url};
+
+use crate::error::{Code, Error, Result};
+
+/// The longest hub name, as in the pattern of the data-plane specification (2024-12-01).
+const HUB_MAX: usize = 128;
+
+/// An absolute http or https URL of a service, without user information, query and fragment.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Scheme and host in lower case, a port that is the scheme's own dropped, the path ending in one slash.
+    url: Url,
+}
+
+/// Why a text is no endpoint. It never repeats the text, which may hold a password or a misplaced key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndpointFault(&'static str);
+
+impl fmt::Display for EndpointFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Endpoint {
+    /// Parses an endpoint. Trailing slashes do not matter; a path is kept.
+    pub fn parse(text: &str) -> Result<Self, EndpointFault> {
+        const NOT_A_URL: EndpointFault = EndpointFault("it must be an absolute http:// or https:// URL");
+        // The URL standard forgives blanks, backslashes and missing slashes; a setting that needs forgiving is a mistake.
+        if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') || !text.contains("://") {
+            return Err(NOT_A_URL);
+        }
+        let mut url = Url::parse(text).map_err(|_| NOT_A_URL)?;
+        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+            return Err(NOT_A_URL);
+        }
+        if !url.username().is_empty() || url.password().is_some() || text.contains('@') {
+            return Err(EndpointFault("it must not hold a user name or a password"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(EndpointFault("it must not have a query or a fragment"));
+        }
+        let path = format!("{}/", url.path().trim_end_matches('/'));
+        url.set_path(&path);
+        Ok(Self { url })
+    }
+
+    /// The same endpoint on another port (the `Port` of a connection string).
+    pub fn with_port(&self, port: u16) -> Self {
+        let mut url = self.url.clone();
+        // Setting a port fails only for URLs without a host, and every endpoint has one.
+        let _ = url.set_port(Some(port));
+        Self { url }
+    }
+
+    /// `scheme://host`, with the port if it is not the scheme's own, without the path.
+    pub fn origin(&self) -> String {
+        match self.url.port() {
+            Some(port) => format!("{}://{}:{port}", self.url.scheme(), self.host()),
+            None => format!("{}://{}", self.url.scheme(), self.host()),
+        }
+    }
+
+    /// `scheme://host/`: what audiences of client tokens begin with. Neither port nor path belongs to it, as in
+    /// Microsoft's own SDK (`ServiceEndpoint` of Azure/azure-signalr).
+    pub fn audience_base(&self) -> String {
+        format!("{}://{}/", self.url.scheme(), self.host())
+    }
+
+    /// The whole URL with `relative` (which has no leading slash) behind its path.
+    pub fn join(&self, relative: &str) -> String {
+        format!("{}{}{relative}", self.origin(), self.url.path())
+    }
+
+    /// The URL as text; no slash at its end unless it has a path.
+    pub fn as_text(&self) -> String {
+        if self.url.path() == "/" { self.origin() } else { self.join("") }
+    }
+
+    /// The host as it stands in a URL; an IPv6 address is in brackets.
+    pub fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
+    /// Whether the endpoint is on this machine, where plain http is no risk.
+    pub fn is_loopback(&self) -> bool {
+        match self.url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => IpAddr::V6(address).to_canonical().is_loopback(),
+            None => false,
+        }
+    }
+
+    /// Whether what is sent there cannot be read on the way: https, or http that stays on this machine.
+    pub fn is_private(&self) -> bool {
+        self.url.scheme() == "https" || self.is_loopback()
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.as_text())
+    }
+}
+
+/// The three addresses of one service: its own, the one for browsers, and the one for us. The latter two differ from
+/// the first behind a reverse proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoints {
+    /// The service's own address, from which audiences are made.
+    pub endpoint: Endpoint,
+    /// Where clients connect (`ClientEndpoint`).
+    pub client: Endpoint,
+    /// Where this process sends its requests (`ServerEndpoint`).
+    pub server: Endpoint,
+}
+
+impl Endpoints {
+    /// The addresses of a service; those not given are the service's own.
+    pub fn new(endpoint: Endpoint, client: Option<Endpoint>, server: Option<Endpoint>) -> Self {
+        let client = client.unwrap_or_else(|| endpoint.clone());
+        let server = server.unwrap_or_else(|| endpoint.clone());
+        Self { endpoint, client, server }
+    }
+
+    /// Addresses from three arguments of a constructor; the error names the argument at fault.
+    pub fn from_arguments(endpoint: &str, client: Option<&str>, server: Option<&str>) -> Result<Self> {
+        let parse = |name: &str, text: &str| {
+            Endpoint::parse(text).map_err(|fault| {
+                Error::new(
+                    Code::InvalidEndpoint,
+                    format!("The argument {name} is not an endpoint: {fault}."),
+                    format!("Pass {name}=\"https://<resource>.service.signalr.net\"."),
+                )
+            })
+        };
+        Ok(Self::new(
+            parse("endpoint", endpoint)?,
+            client.map(|text| parse("client_endpoint", text)).transpose()?,
+            server.map(|text| parse("server_endpoint", text)).transpose()?,
+        ))
+    }
+}
+
+/// The name of a hub, in lower case: the service ignores case, and a token's audience must have the case of the URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hub(String);
+
+impl Hub {
+    /// Checks a hub name against the pattern of the service's data-plane specification.
+    pub fn parse(text: &str) -> Result<Self> {
+        let rest_is_allowed = |c: char| c.is_ascii_alphanumeric() || "_`,.[]".contains(c);
+        if text.len() <= HUB_MAX
+            && text.starts_with(|c: char| c.is_ascii_alphabetic())
+            && text.chars().all(rest_is_allowed)
+        {
+            return Ok(Self(text.to_ascii_lowercase()));
+        }
+        Err(Error::new(
+            Code::InvalidHub,
+            "The hub name is not one that the service accepts.",
+            "Pass hub= with 1 to 128 characters: a letter first, then letters, digits and _ ` , . [ ], such as hub=\"chat\".",
+        ))
+    }
+
+    /// The name in lower case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The prefix that lets several applications share one service (`ApplicationName` of Microsoft's SDK).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApplicationName(String);
+
+impl ApplicationName {
+    /// Checks a name; an empty one means none, as in Microsoft's SDK.
+    pub fn parse(text: &str) -> Result<Option<Self>> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let rest_is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if text.len() <= HUB_MAX
+            && text.starts_with(|c: char| c.is_ascii_alphabetic())
+            && text.chars().all(rest_is_allowed)
+        {
+            return Ok(Some(Self(text.to_owned())));
+        }
+        Err(Error::new(
+            Code::InvalidApplicationName,
+            "The application name is not one that the service accepts.",
+            "Pass application_name= with a letter first, then letters, digits and _, such as application_name=\"shop\".",
+        ))
+    }
+
+    /// The name as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One hub of one application: what a client connects to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HubAddress {
+    /// The hub.
+    pub hub: Hub,
+    /// The application that the hub belongs to, if several share the service.
+    pub application: Option<ApplicationName>,
+}
+
+impl HubAddress {
+    /// The hub as clients name it: `hub`, or `application_hub`, in lower case.
+    fn key(&self) -> String {
+        match &self.application {
+            Some(application) => format!("{}_{}", application.as_str().to_ascii_lowercase(), self.hub.as_str()),
+            None => self.hub.as_str().to_owned(),
+        }
+    }
+
+    /// The URL that a client connects to.
+    pub fn client_url(&self, endpoints: &Endpoints) -> String {
+        endpoints.client.join(&format!("client/?hub={}", self.key()))
+    }
+
+    /// The audience of a client token. It is made of the service's own endpoint, whatever address clients use.
+    pub fn client_audience(&self, endpoints: &Endpoints) -> String {
+        format!("{}client/?hub={}", endpoints.endpoint.audience_base(), self.key())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(text: &str) -> Endpoint {
+        Endpoint::parse(text).unwrap()
+    }
+
+    #[test]
+    fn normal_form_drops_what_does_not_matter() {
+        assert_eq!(endpoint("HTTPS://AAA:443///").as_text(), "https://aaa");
+        assert_eq!(endpoint("http://aaa:443").as_text(), "http://aaa:443");
+        assert_eq!(endpoint("https://a/b/").as_text(), "https://a/b/");
+        assert_eq!(endpoint("https://a/b").join("client/"), "https://a/b/client/");
+        assert_eq!(endpoint("https://[::1]:8080").audience_base(), "https://[::1]/");
+        assert_eq!(endpoint("https://a:500").with_port(443).origin(), "https://a");
+    }
+
+    #[test]
+    fn refuses_what_is_no_service_address() {
+        for text in
+            ["", "aaa", "localhost:5050", "ftp://a", "ws://a", "https://", "https:aaa", "https://a b", "https:\\\\a"]
+        {
+            assert!(Endpoint::parse(text).is_err(), "{text}");
+        }
+        for text in ["https://u@a", "https://u:p@a", "https://a?b", "https://a/#c", "https://@a"] {
+            assert!(Endpoint::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn knows_what_stays_on_this_machine() {
+        for text in ["http://localhost:1", "http://127.0.0.9", "http://[::1]", "http://[::ffff:127.0.0.1]"] {
+            assert!(endpoint(text).is_private(), "{text}");
+        }
+        for text in ["http://localhost.example.com", "http://10.0.0.1", "http://[::2]", "http://aaa"] {
+            assert!(!endpoint(text).is_private(), "{text}");
+        }
+        assert!(endpoint("https://aaa").is_private());
+    }
+
+    #[test]
+    fn hub_names_follow_the_pattern() {
+        assert_eq!(Hub::parse("Chat_`,.[]9").unwrap().as_str(), "chat_`,.[]9");
+        let longest = format!("a{}", "b".repeat(127));
+        assert!(Hub::parse(&longest).is_ok());
+        for text in ["", "1a", "_a", "a b", "a/b", "a-b", "ä", &format!("{longest}c")] {
+            assert_eq!(Hub::parse(text).unwrap_err().code(), Code::InvalidHub, "{text}");
+        }
+    }
+}

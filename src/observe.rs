@@ -1,0 +1,42 @@
+//! What a client tells its application while it works: events for metrics and alerts. No secret type can enter one.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A token came near the length that the service accepts. Told once for each client.
+    LargeToken {
+        /// How many characters the token has.
+        length: usize,
+        /// How many the service accepts.
+        limit: usize,
+    },
+    /// A request to the service failed.
+    RequestFailed {
+        /// What the request was for, such as `send_to_all`.
+        operation: &'static str,
+        /// The code of the error.
+        code: &'static str,
+        /// The HTTP status of the answer, if there was one.
+        status: Option<u16>,
+    },
+}
+
+/// Who wants to know. Called on whatever thread the event happens on; it must not fail and should not wait.
+pub trait Observer: Send + Sync {
+    /// Takes an event.
+    fn observe(&self, event: &Event);
+}
+
+/// Something that is to be said once.
+#[derive(Debug, Default)]
+pub struct Once(AtomicBool);
+
+impl Once {
+    /// Whether this is the first time that it is asked.
+    pub fn first(&self) -> bool {
+        // The plain load first: later calls share the cache line without writing to it.
+        !self.0.load(Ordering::Relaxed) && !self.0.swap(true, Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,117 @@
+//! The state that belongs to one process id and must not outlive a fork: the runtime and the random name.
+//!
+//! A forked child inherits memory but no threads, so the parent's runtime is dead in it, and so is every lock that another
+//! thread held at that moment. The child therefore never touches its parent's state: it publishes one of its own and
+//! leaves the other where it is.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use tokio::runtime::{Builder, Handle, Runtime};
+
+use crate::error::{Code, Error, Result};
+use crate::random;
+
+/// How many threads drive requests. Two, so that an observer that dawdles on one does not stop the other.
+const WORKERS: usize = 2;
+
+/// The state of the process that published it last. Reading and publishing take no lock.
+static CURRENT: ArcSwapOption<&'static ProcessState> = ArcSwapOption::const_empty();
+
+/// What one process id owns. It is leaked on purpose: whoever holds it may outlive the interpreter.
+pub struct ProcessState {
+    id: u32,
+    handle: Handle,
+    /// Taken at exit. Only the process that made it ever locks it.
+    runtime: Mutex<Option<Runtime>>,
+    name: OnceLock<String>,
+}
+
+impl ProcessState {
+    fn start(id: u32) -> Result<&'static Self> {
+        let runtime =
+            Builder::new_multi_thread().worker_threads(WORKERS).thread_name("hubpass").enable_all().build().map_err(
+                |error| {
+                    Error::new(
+                        Code::TransportUnavailable,
+                        format!("The threads for network requests could not be started: {error}."),
+                        "Raise the process's limit of threads (ulimit -u) or of open files (ulimit -n).",
+                    )
+                },
+            )?;
+        let handle = runtime.handle().clone();
+        let state = Self { id, handle, runtime: Mutex::new(Some(runtime)), name: OnceLock::new() };
+        Ok(Box::leak(Box::new(state)))
+    }
+
+    /// The process id that the state belongs to.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Starts a task. At the exit of the process it is dropped.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> tokio::task::AbortHandle {
+        self.handle.spawn(task).abort_handle()
+    }
+
+    /// A random name for this process, for the service's logs.
+    pub fn name(&self) -> &str {
+        self.name.get_or_init(random::hex_name)
+    }
+}
+
+/// The state of this process, made at the first need of it.
+pub fn current() -> Result<&'static ProcessState> {
+    let id = process_id();
+    loop {
+        let published = CURRENT.load();
+        if let Some(state) = published.as_deref().copied().filter(|state| state.id == id) {
+            return Ok(state);
+        }
+        let made = ProcessState::start(id)?;
+        let before = CURRENT.compare_and_swap(&published, Some(Arc::new(made)));
+        if before.as_ref().map(Arc::as_ptr) == published.as_ref().map(Arc::as_ptr) {
+            return Ok(made);
+        }
+        // Another thread was faster; its runtime is as good, and ours has run nothing yet.
+        stop(made, Duration::ZERO);
+    }
+}
+
+/// Ends what this process runs: tasks are dropped at once, and threads that are in the middle of something get `grace`.
+/// State that belongs to a parent process is left alone.
+pub fn shut_down(grace: Duration) {
+    let id = process_id();
+    if let Some(state) = CURRENT.load().as_deref().filter(|state| state.id == id) {
+        stop(state, grace);
+    }
+}
+
+fn stop(state: &ProcessState, grace: Duration) {
+    let runtime = state.runtime.lock().map_or(None, |mut runtime| runtime.take());
+    if let Some(runtime) = runtime {
+        runtime.shutdown_timeout(grace);
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "this file is the door of process identity")]
+fn process_id() -> u32 {
+    std::process::id()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_that_meet_at_the_first_use_share_one_state() {
+        let states: Vec<usize> = std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| std::ptr::from_ref(current().unwrap()) as usize)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(states.windows(2).all(|pair| pair[0] == pair[1]));
+    }
+}

@@ -1,0 +1,173 @@
+//! What an answer of the service means: nothing more to do, or an error that says which of key, role, network, address
+//! or clock is wrong.
+
+use std::time::Duration;
+
+use crate::error::{Code, Error, Result};
+use crate::rest::Answer;
+
+/// The longest `Retry-After` that is believed; a larger one is more often a mistake than a plan.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+
+/// Checks the answer to an operation that needs nothing but success.
+pub fn expect_success(operation: &str, answer: &Answer) -> Result<()> {
+    match answer.status {
+        200..=299 => Ok(()),
+        status => Err(refusal(operation, answer).with_status(status).with_retry_after(retry_after(answer))),
+    }
+}
+
+fn refusal(operation: &str, answer: &Answer) -> Error {
+    match answer.status {
+        300..=399 => Error::new(
+            Code::RedirectRefused,
+            format!("{operation} was answered with a redirect, which would carry the token to another place."),
+            "Set the endpoint (or server_endpoint=) to the final address of the service.",
+        ),
+        401 => unauthorized(operation, answer),
+        403 if is_network_refusal(&answer.body) => Error::new(
+            Code::NetworkBlocked,
+            format!("{operation} was refused by the network access rules of the service."),
+            "Allow \"Server connection\" and \"REST API\" for this network: az signalr network-rule update --public-network --allow ServerConnection RESTAPI -n <resource> -g <group>",
+        ),
+        403 => Error::new(
+            Code::PermissionMissing,
+            format!("{operation} was refused: the identity lacks the permission for it."),
+            "Assign the role \"SignalR REST API Owner\": az role assignment create --role \"SignalR REST API Owner\" --assignee <object id> --scope <resource id>",
+        ),
+        404 => Error::new(
+            Code::NotFound,
+            format!("{operation} found no such resource at the endpoint."),
+            "Check Endpoint in the connection string: az signalr show -n <resource> -g <group> --query hostName",
+        ),
+        413 => Error::new(
+            Code::RequestRefused,
+            format!("{operation} was refused: the request is too large."),
+            "Pass smaller arguments to send_to_all(), or a URL from which clients fetch the rest.",
+        ),
+        429 => Error::new(
+            Code::Throttled,
+            format!("{operation} was refused: the service asks for fewer calls."),
+            "Wait for retry_after seconds, or add units: az signalr update --unit-count <n> -n <resource> -g <group>",
+        ),
+        400..=499 => Error::new(
+            Code::RequestRefused,
+            format!("{operation} was refused with status {}{}.", answer.status, error_code(answer)),
+            "Check the arguments of the call; the status says what the service found wrong.",
+        ),
+        status => Error::new(
+            Code::ServiceUnavailable,
+            format!("{operation} failed: the service answered with status {status}."),
+            "Try again later; https://azure.status.microsoft tells whether others are affected.",
+        ),
+    }
+}
+
+/// The service says in `WWW-Authenticate` what it found wrong with a token.
+fn unauthorized(operation: &str, answer: &Answer) -> Error {
+    let reason = answer.www_authenticate.as_deref().unwrap_or_default().to_ascii_lowercase();
+    let (finding, hint) = if reason.contains("signature") {
+        (
+            "the access key is not one of the resource's keys",
+            "Take a current AccessKey: az signalr key list -n <resource> -g <group>",
+        )
+    } else if reason.contains("audience") {
+        (
+            "the token is made for another address",
+            "Check that Endpoint is the service's own address; a proxy's goes into ServerEndpoint=.",
+        )
+    } else if reason.contains("expired") || reason.contains("lifetime") || reason.contains("not yet valid") {
+        ("this machine's clock differs from the service's", "Set the clock: timedatectl set-ntp true")
+    } else {
+        (
+            "the service does not accept the token",
+            "Check AccessKey, and that access keys are not disabled: az signalr show -n <resource> -g <group> --query disableLocalAuth",
+        )
+    };
+    Error::new(Code::Unauthorized, format!("{operation} was refused: {finding}."), hint)
+}
+
+/// The network access rules are enforced by a gateway before the service, which answers with a page of its own.
+fn is_network_refusal(body: &[u8]) -> bool {
+    let body = String::from_utf8_lossy(body).to_ascii_lowercase();
+    ["nginx", "public network", "network acl", "ip address", "private endpoint"].iter().any(|sign| body.contains(sign))
+}
+
+/// The service's own code for the error, if it is nothing but a code.
+fn error_code(answer: &Answer) -> String {
+    match &answer.error_code {
+        Some(code) if code.len() <= 64 && code.chars().all(|c| c.is_ascii_alphanumeric() || c == '.') => {
+            format!(" ({code})")
+        }
+        _ => String::new(),
+    }
+}
+
+/// `Retry-After` in seconds (RFC 9110 section 10.2.3), within reason. The form with a date is not used by the service.
+fn retry_after(answer: &Answer) -> Option<Duration> {
+    let seconds = answer.retry_after.as_deref()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(answer: Answer) -> Error {
+        expect_success("send_to_all", &answer).unwrap_err()
+    }
+
+    fn with_body(status: u16, body: &str) -> Answer {
+        Answer { status, body: body.as_bytes().to_vec(), ..Answer::default() }
+    }
+
+    #[test]
+    fn every_status_has_its_code() {
+        for (status, code) in [
+            (302, Code::RedirectRefused),
+            (400, Code::RequestRefused),
+            (401, Code::Unauthorized),
+            (403, Code::PermissionMissing),
+            (404, Code::NotFound),
+            (413, Code::RequestRefused),
+            (415, Code::RequestRefused),
+            (429, Code::Throttled),
+            (500, Code::ServiceUnavailable),
+            (503, Code::ServiceUnavailable),
+        ] {
+            let error = error(with_body(status, ""));
+            assert_eq!((error.code(), error.status()), (code, Some(status)));
+        }
+        assert!(expect_success("send_to_all", &with_body(202, "")).is_ok());
+    }
+
+    #[test]
+    fn a_network_rule_is_told_from_a_missing_role() {
+        assert_eq!(error(with_body(403, "<center>nginx</center>")).code(), Code::NetworkBlocked);
+        assert_eq!(error(with_body(403, "{}")).code(), Code::PermissionMissing);
+    }
+
+    #[test]
+    fn the_reason_of_the_service_decides_the_hint() {
+        for (reason, hint) in [
+            ("The signature key was not found", "az signalr key list"),
+            ("The audience is invalid", "ServerEndpoint="),
+            ("The token is expired", "timedatectl set-ntp true"),
+            ("", "disableLocalAuth"),
+        ] {
+            let www_authenticate = Some(format!(r#"Bearer error="invalid_token", error_description="{reason}""#));
+            let error = error(Answer { status: 401, www_authenticate, ..Answer::default() });
+            assert!(error.hint().contains(hint), "{reason}: {}", error.hint());
+        }
+    }
+
+    #[test]
+    fn retry_after_is_bounded() {
+        let wait = |text: &str| {
+            error(Answer { status: 429, retry_after: Some(text.to_owned()), ..Answer::default() }).retry_after()
+        };
+        assert_eq!(wait("7"), Some(Duration::from_secs(7)));
+        assert_eq!(wait("99999"), Some(RETRY_AFTER_MAX));
+        assert_eq!(wait("soon"), None);
+    }
+}

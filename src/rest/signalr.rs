@@ -1,0 +1,162 @@
+//! The operations of Azure SignalR Service's data plane, as requests (REST API 2024-12-01).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use url::form_urlencoded;
+
+use crate::clock::Now;
+use crate::endpoint::{Endpoints, HubAddress};
+use crate::error::{Code, Error, Result};
+use crate::jwt::Template;
+use crate::keys::SigningKey;
+use crate::negotiate::TOKEN_MAX;
+use crate::rest::{Method, Request};
+use crate::secret::Secret;
+
+/// The version of the operations.
+const API_VERSION: &str = "2024-12-01";
+
+/// The largest body that the service takes: 1 MB, as its reference of limits says.
+const MESSAGE_MAX: usize = 1024 * 1024;
+
+/// How long a request's token is valid, as in Microsoft's SDK. It is made anew for each request; the length only has to
+/// cover clocks that differ.
+const TOKEN_LIFETIME: Duration = Duration::from_secs(60 * 60);
+
+/// A call of a method on clients.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    body: Vec<u8>,
+}
+
+impl Message {
+    /// A call of `target` with arguments. The names of the envelope's members are those that Microsoft's SDK sends.
+    pub fn new(target: &str, arguments: &[Value]) -> Result<Self> {
+        if target.trim().is_empty() {
+            return Err(invalid_message(
+                "The target of a message is empty.",
+                "Pass target= with the name of the clients' method, such as client.send_to_all(\"newMessage\", text).",
+            ));
+        }
+        let body = serde_json::json!({"Target": target, "Arguments": arguments}).to_string().into_bytes();
+        if body.len() > MESSAGE_MAX {
+            return Err(invalid_message(
+                format!("The message has {} bytes, and the service accepts {MESSAGE_MAX}.", body.len()),
+                "Pass smaller arguments to send_to_all(), or a URL from which clients fetch the rest.",
+            ));
+        }
+        Ok(Self { body })
+    }
+}
+
+/// The error for a message that cannot be sent.
+pub fn invalid_message(message: impl Into<String>, hint: &str) -> Error {
+    Error::new(Code::InvalidMessage, message, hint)
+}
+
+/// Sends a message to every client of a hub, except the connections in `excluded`.
+pub fn send_to_all(endpoints: &Endpoints, address: &HubAddress, message: Message, excluded: &[String]) -> Unsigned {
+    let hub = encode(address.hub.as_str());
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    if let Some(application) = &address.application {
+        query.append_pair("application", &application.as_str().to_ascii_lowercase());
+    }
+    query.append_pair("api-version", API_VERSION);
+    for connection_id in excluded {
+        query.append_pair("excluded", connection_id);
+    }
+    Unsigned {
+        operation: "send_to_all",
+        method: Method::Post,
+        resource: endpoints.server.join(&format!("api/hubs/{hub}/:send")),
+        query: query.finish(),
+        body: Some(message.body),
+    }
+}
+
+/// A request that lacks only what authenticates it.
+#[derive(Clone, Debug)]
+pub struct Unsigned {
+    operation: &'static str,
+    method: Method,
+    /// The URL without its query: also the audience of the token.
+    resource: String,
+    query: String,
+    body: Option<Vec<u8>>,
+}
+
+impl Unsigned {
+    /// The same request with a token signed by an access key. The audience is the URL without its query, as in the newer
+    /// versions of Microsoft's SDK; `name` is what the service calls this process in its logs.
+    pub fn sign(self, key: &Arc<SigningKey>, now: Now, name: &str) -> Result<Request> {
+        let template = Template::new(Arc::clone(key), &self.resource);
+        let issued_at = now.unix_seconds();
+        let expires_on = issued_at + TOKEN_LIFETIME.as_secs();
+        let mut payload = template.payload();
+        let claims = format!(r#","nameid":"{name}","nbf":{issued_at},"exp":{expires_on},"iat":{issued_at}"#);
+        payload.bytes.extend_from_slice(claims.as_bytes());
+        if payload.token_length() > TOKEN_MAX {
+            return Err(Error::new(
+                Code::TokenTooLong,
+                "The token of the request would be longer than the service accepts.",
+                "Use a shorter endpoint path in ServerEndpoint.",
+            ));
+        }
+        let bearer = Secret::new(payload.sign());
+        Ok(self.with_bearer(bearer))
+    }
+
+    fn with_bearer(self, bearer: Secret) -> Request {
+        let url = format!("{}?{}", self.resource, self.query);
+        Request { operation: self.operation, method: self.method, url, bearer, body: self.body }
+    }
+}
+
+/// A path segment, percent-encoded but for the unreserved characters of RFC 3986.
+fn encode(segment: &str) -> String {
+    let mut encoded = String::with_capacity(segment.len());
+    for byte in segment.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::{ApplicationName, Hub};
+    use serde_json::json;
+
+    fn broadcast(endpoint: &str, hub: &str, excluded: &[&str]) -> Request {
+        let endpoints = Endpoints::from_arguments(endpoint, None, None).unwrap();
+        let application = ApplicationName::parse("Shop").unwrap();
+        let address = HubAddress { hub: Hub::parse(hub).unwrap(), application };
+        let message = Message::new("say", &[json!("hi"), json!(null)]).unwrap();
+        let excluded: Vec<String> = excluded.iter().map(|&id| id.to_owned()).collect();
+        let key = Arc::new(SigningKey::new("key", None));
+        send_to_all(&endpoints, &address, message, &excluded).sign(&key, Now::at(Duration::from_secs(7)), "me").unwrap()
+    }
+
+    #[test]
+    fn a_broadcast_is_the_documented_request() {
+        let request = broadcast("https://a.example:8443/base", "Chat[1]", &["c/1", "c 2"]);
+        assert_eq!(
+            request.url,
+            "https://a.example:8443/base/api/hubs/chat%5B1%5D/:send?application=shop&api-version=2024-12-01&excluded=c%2F1&excluded=c+2"
+        );
+        assert_eq!(request.body.as_deref(), Some(br#"{"Target":"say","Arguments":["hi",null]}"#.as_slice()));
+    }
+
+    #[test]
+    fn what_the_service_would_refuse_is_refused_here() {
+        assert_eq!(Message::new(" ", &[]).unwrap_err().code(), Code::InvalidMessage);
+        let large = Value::from("x".repeat(MESSAGE_MAX));
+        assert_eq!(Message::new("say", &[large]).unwrap_err().code(), Code::InvalidMessage);
+    }
+}
