@@ -12,6 +12,7 @@ use arc_swap::ArcSwapOption;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::error::{Code, Error, Result};
+use crate::observe::Once;
 use crate::random;
 
 /// How many threads drive requests. Two, so that an observer that dawdles on one does not stop the other.
@@ -27,6 +28,7 @@ pub struct ProcessState {
     /// Taken at exit. Only the process that made it ever locks it.
     runtime: Mutex<Option<Runtime>>,
     name: OnceLock<String>,
+    used: Once,
 }
 
 impl ProcessState {
@@ -42,7 +44,8 @@ impl ProcessState {
                 },
             )?;
         let handle = runtime.handle().clone();
-        let state = Self { id, handle, runtime: Mutex::new(Some(runtime)), name: OnceLock::new() };
+        let state =
+            Self { id, handle, runtime: Mutex::new(Some(runtime)), name: OnceLock::new(), used: Once::default() };
         Ok(Box::leak(Box::new(state)))
     }
 
@@ -54,6 +57,11 @@ impl ProcessState {
     /// Starts a task. At the exit of the process it is dropped.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> tokio::task::AbortHandle {
         self.handle.spawn(task).abort_handle()
+    }
+
+    /// Whether this is the first time that the state is used, for what has to be arranged once in each process.
+    pub fn first_use(&self) -> bool {
+        self.used.first()
     }
 
     /// A random name for this process, for the service's logs.

@@ -1,0 +1,135 @@
+"""What the sync and the async client have in common: how they are made and what they say of themselves."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import NoReturn, Protocol, TypedDict, TypeVar
+
+from hubpass import _native
+from hubpass.models import ClaimValue, Event, Transport
+
+ClientT = TypeVar("ClientT", bound="SignalRServiceClientBase")
+
+
+class AccessKeyCredential(Protocol):
+    """What a credential has to have; ``azure.core.credentials.AzureKeyCredential`` has it."""
+
+    @property
+    def key(self) -> str:
+        """The access key as it is now. It is read at each call, so that ``update()`` takes effect at the next one."""
+
+
+class NegotiateOptions(TypedDict, total=False):
+    """The keywords of ``negotiate`` that go with a user and with an anonymous client alike."""
+
+    claims: Mapping[str, ClaimValue] | Iterable[tuple[str, ClaimValue]] | None
+    lifetime: timedelta
+    allow_long_lifetime: bool
+    close_on_authentication_expiration: bool
+    authentication_expires_on: datetime | None
+    transports: Iterable[Transport] | None
+    enable_detailed_errors: bool
+    timeout: float | None
+
+
+class SignalRServiceClientBase:
+    """The constructor and the properties of both clients; the public classes document them."""
+
+    __slots__ = ("__weakref__", "_native")
+
+    _native: _native.SignalRClient
+
+    def __init__(
+        self,
+        endpoint: str,
+        hub: str,
+        credential: AccessKeyCredential | None = None,
+        *,
+        client_endpoint: str | None = None,
+        server_endpoint: str | None = None,
+        application_name: str | None = None,
+        timeout: float | None = None,
+        on_event: Callable[[Event], object] | None = None,
+    ) -> None:
+        self._native = _native.SignalRClient(
+            endpoint, hub, credential, client_endpoint, server_endpoint, application_name, timeout, on_event
+        )
+
+    @classmethod
+    def from_connection_string(
+        cls: type[ClientT],
+        connection_string: str,
+        hub: str,
+        *,
+        application_name: str | None = None,
+        timeout: float | None = None,
+        on_event: Callable[[Event], object] | None = None,
+    ) -> ClientT:
+        """Make a client from a connection string, as the Azure portal shows it under *Keys*.
+
+        The rules are those of ``ConnectionStringParser`` in Azure/azure-signalr, with three differences: a part without
+        ``=``, an unknown ``AuthType`` and a misspelt key are refused. Another unknown key is ignored with a warning.
+
+        Args:
+            connection_string: ``Endpoint=https://...;AccessKey=...;Version=1.0;``, with ``Port``, ``ClientEndpoint`` and
+                ``ServerEndpoint`` if they are needed.
+            hub: As in the constructor.
+            application_name: As in the constructor.
+            timeout: As in the constructor.
+            on_event: As in the constructor.
+
+        Raises:
+            ConfigurationError: The connection string cannot be used. The error names keys and never values.
+            InvalidArgumentError: Another argument cannot be used.
+        """
+        client = cls.__new__(cls)
+        client._native = _native.SignalRClient.from_connection_string(
+            connection_string, hub, application_name, timeout, on_event
+        )
+        return client
+
+    def for_hub(self: ClientT, hub: str) -> ClientT:
+        """Make a client for another hub, which shares this one's credential, key and connections.
+
+        Each of the two is closed on its own.
+
+        Raises:
+            InvalidArgumentError: The hub name cannot be used (``invalid_hub``).
+            ClientClosedError: This client is closed.
+        """
+        client = type(self).__new__(type(self))
+        client._native = self._native.for_hub(hub)
+        return client
+
+    @property
+    def endpoint(self) -> str:
+        """The service's address: scheme, host, and the port if it is not the scheme's own."""
+        return self._native.endpoint
+
+    @property
+    def client_endpoint(self) -> str:
+        """The address that clients connect to; :attr:`endpoint` unless a reverse proxy stands before it."""
+        return self._native.client_endpoint
+
+    @property
+    def server_endpoint(self) -> str:
+        """The address that this client sends its requests to; :attr:`endpoint` unless a reverse proxy stands before it."""
+        return self._native.server_endpoint
+
+    @property
+    def hub(self) -> str:
+        """The hub's name in lower case: the service ignores case, and tokens must agree with URLs."""
+        return self._native.hub
+
+    @property
+    def application_name(self) -> str | None:
+        """The prefix that separates the hubs of several applications on one service, or ``None``."""
+        return self._native.application_name
+
+    def __repr__(self) -> str:
+        """Show where the client sends people, and nothing that it holds."""
+        name = f"{type(self).__module__.replace('._signalr', '')}.{type(self).__qualname__}"
+        return f"<{name} endpoint={self.endpoint!r} hub={self.hub!r}>"
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: the key would travel with it."""
+        raise TypeError(f"a {type(self).__name__} is not pickled, because it holds a key; make one in each process")

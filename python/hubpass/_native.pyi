@@ -1,0 +1,86 @@
+from collections.abc import Callable
+from typing import final
+
+from hubpass.models import NegotiationResponse
+
+__version__: str
+
+@final
+class Flight:
+    def cancel(self) -> None: ...
+
+@final
+class ParsedConnectionString:
+    @property
+    def kind(self) -> str: ...
+    @property
+    def endpoint(self) -> str: ...
+    @property
+    def client_endpoint(self) -> str | None: ...
+    @property
+    def server_endpoint(self) -> str | None: ...
+    @property
+    def version(self) -> str | None: ...
+    @property
+    def warnings(self) -> list[str]: ...
+
+# Arguments are `object` where the core checks them and raises a typed error of its own.
+@final
+class SignalRClient:
+    def __new__(
+        cls,
+        endpoint: object,
+        hub: object,
+        credential: object,
+        client_endpoint: object,
+        server_endpoint: object,
+        application_name: object,
+        timeout: object,
+        on_event: object,
+    ) -> SignalRClient: ...
+    @staticmethod
+    def from_connection_string(
+        connection_string: object, hub: object, application_name: object, timeout: object, on_event: object
+    ) -> SignalRClient: ...
+    def for_hub(self, hub: object) -> SignalRClient: ...
+    def negotiate(
+        self,
+        user_id: object,
+        anonymous: object,
+        claims: object,
+        lifetime: object,
+        allow_long_lifetime: object,
+        close_on_authentication_expiration: object,
+        authentication_expires_on: object,
+        transports: object,
+        enable_detailed_errors: object,
+        timeout: object,
+    ) -> NegotiationResponse: ...
+    def send_to_all(
+        self, target: object, arguments: tuple[object, ...], excluded: object, timeout: object
+    ) -> None: ...
+    def start_send_to_all(
+        self,
+        target: object,
+        arguments: tuple[object, ...],
+        excluded: object,
+        timeout: object,
+        deliver: Callable[[None, BaseException | None], object],
+    ) -> Flight: ...
+    def close(self) -> None: ...
+    @property
+    def endpoint(self) -> str: ...
+    @property
+    def client_endpoint(self) -> str: ...
+    @property
+    def server_endpoint(self) -> str: ...
+    @property
+    def hub(self) -> str: ...
+    @property
+    def application_name(self) -> str | None: ...
+    @property
+    def closed(self) -> bool: ...
+
+def error_codes() -> dict[str, str]: ...
+def parse_connection_string(text: str) -> ParsedConnectionString: ...
+def shut_down() -> None: ...

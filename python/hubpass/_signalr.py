@@ -1,0 +1,137 @@
+"""The sync client of Azure SignalR Service."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal, TypeVar, overload
+
+from hubpass._base import NegotiateOptions, SignalRServiceClientBase
+from hubpass.models import DEFAULT_LIFETIME, ClaimValue, NegotiationResponse, Transport
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+ClientT = TypeVar("ClientT", bound="SignalRServiceClient")
+
+
+class SignalRServiceClient(SignalRServiceClientBase):
+    """Lets clients into a hub of Azure SignalR Service, and sends to them.
+
+    Make one for each process and share it between threads; making it does no I/O and starts no thread.
+
+    Args:
+        endpoint: The service's address, such as ``https://<resource>.service.signalr.net``.
+        hub: The hub's name: a letter, then up to 127 letters, digits and ``_ ` , . [ ]``. Case does not matter.
+        credential: ``AzureKeyCredential`` of azure-core, or any object with the access key as ``key``. A key replaced
+            by ``update()`` is used from the next call on.
+        client_endpoint: Where clients connect if that is not ``endpoint`` (a reverse proxy).
+        server_endpoint: Where this client sends its requests if that is not ``endpoint``.
+        application_name: A prefix that separates the hubs of several applications on one service.
+        timeout: How many seconds a call may take that needs the network. Default: 10.
+        on_event: A function that is called with each :class:`hubpass.Event`, on whatever thread it happens on.
+
+    Raises:
+        ConfigurationError: There is no credential, or not one that this client can use.
+        InvalidArgumentError: An argument cannot be used.
+    """
+
+    __slots__ = ()
+
+    @overload
+    def negotiate(self, user_id: str, **options: "Unpack[NegotiateOptions]") -> NegotiationResponse: ...
+
+    @overload
+    def negotiate(
+        self, *, anonymous: Literal[True], **options: "Unpack[NegotiateOptions]"
+    ) -> NegotiationResponse: ...
+
+    def negotiate(
+        self,
+        user_id: str | None = None,
+        *,
+        anonymous: bool = False,
+        claims: Mapping[str, ClaimValue] | Iterable[tuple[str, ClaimValue]] | None = None,
+        lifetime: timedelta = DEFAULT_LIFETIME,
+        allow_long_lifetime: bool = False,
+        close_on_authentication_expiration: bool = False,
+        authentication_expires_on: datetime | None = None,
+        transports: Iterable[Transport] | None = None,
+        enable_detailed_errors: bool = False,
+        timeout: float | None = None,
+    ) -> NegotiationResponse:
+        """Sign a token for a client and say where it connects: the answer to its ``POST /negotiate``.
+
+        Pass a user id, or ``anonymous=True``: nothing else counts as identity, and nothing falls back to anonymous.
+        With an access key this is pure computation of about a microsecond, which needs no network and never waits.
+
+        Args:
+            user_id: Who connects, as text: ``str(user.id)``. It becomes the claim ``asrs.s.uid``.
+            anonymous: ``True`` lets a client in that has no user id.
+            claims: The application's own claims, which upstream handlers and hub servers see: a mapping, or pairs of name
+                and value if a name is to appear more than once. JSON types are kept. Names that mean something in a
+                token (``iss``, ``exp``, ...) travel as ``asrs.u.<name>``, and .NET's long names in their short form
+                (``ClaimsUtility`` and ``ClaimTypeMapping`` in Azure/azure-signalr).
+            lifetime: How long the token may be used to connect, from 1 second to 24 hours. Default: 1 hour. A client that
+                is connected by then stays connected.
+            allow_long_lifetime: Whether more than 24 hours is meant.
+            close_on_authentication_expiration: Whether the service ends the connection at ``authentication_expires_on``,
+                or without one when the token expires (``asrs.s.coae``).
+            authentication_expires_on: When the user's own session ends, with a time zone. The token never outlives it.
+            transports: Which transports the client may use. Default: all that the service offers (``asrs.s.htt``).
+            enable_detailed_errors: Whether the client is told what went wrong inside the hub (``asrs.s.derror``).
+            timeout: How many seconds the call may take if it needs the network. Default: the client's.
+
+        Returns:
+            A ``dict`` with ``url`` and ``accessToken``, ready to be returned as JSON.
+
+        Raises:
+            InvalidArgumentError: An argument cannot be used; ``code`` and ``hint`` say which and how to mend it.
+            TokenTooLongError: The token would exceed 4,096 characters; the hint names the largest claims.
+            ClientClosedError: The client is closed.
+        """
+        return self._native.negotiate(
+            user_id,
+            anonymous,
+            claims,
+            lifetime,
+            allow_long_lifetime,
+            close_on_authentication_expiration,
+            authentication_expires_on,
+            transports,
+            enable_detailed_errors,
+            timeout,
+        )
+
+    def send_to_all(
+        self, target: str, *arguments: object, excluded: Iterable[str] = (), timeout: float | None = None
+    ) -> None:
+        """Call a method on every client of the hub.
+
+        Returns when the service has accepted the message (REST API 2024-12-01, ``POST /api/hubs/{hub}/:send``). It is
+        not sent again after a failure, because it may have been delivered.
+
+        Args:
+            target: The name of the method that clients registered with ``connection.on``.
+            *arguments: What the method is called with: values that JSON can express, together at most 1 MB.
+            excluded: Ids of connections that do not get it.
+            timeout: How many seconds the call may take. Default: the client's.
+
+        Raises:
+            InvalidArgumentError: The message cannot be sent as it is (``invalid_message``), or another argument is wrong.
+            ConfigurationError: The endpoint is plain http on another machine (``insecure_endpoint``).
+            DeadlineExceededError: The time ran out; the message may have been delivered.
+            ServiceError: The service refused it, failed, or could not be reached; see ``code`` and ``hint``.
+            ClientClosedError: The client is closed.
+        """
+        self._native.send_to_all(target, arguments, excluded, timeout)
+
+    def close(self) -> None:
+        """Refuse further calls. Closing twice does nothing."""
+        self._native.close()
+
+    def __enter__(self: ClientT) -> ClientT:
+        """Give the client itself."""
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Close the client."""
+        self.close()

@@ -1,0 +1,5 @@
+"""The clients of :mod:`hubpass` with coroutines. Errors, models and arguments are the same."""
+
+from hubpass.aio._signalr import SignalRServiceClient
+
+__all__ = ["SignalRServiceClient"]

@@ -1,0 +1,82 @@
+"""The async client of Azure SignalR Service."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Literal, TypeVar, overload
+
+from hubpass._base import NegotiateOptions, SignalRServiceClientBase
+from hubpass.aio._bridge import flight
+from hubpass.models import DEFAULT_LIFETIME, ClaimValue, NegotiationResponse, Transport
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+ClientT = TypeVar("ClientT", bound="SignalRServiceClient")
+
+
+class SignalRServiceClient(SignalRServiceClientBase):
+    """As :class:`hubpass.SignalRServiceClient`, with coroutines.
+
+    One client serves any number of event loops and threads at once.
+    """
+
+    __slots__ = ()
+
+    @overload
+    async def negotiate(self, user_id: str, **options: "Unpack[NegotiateOptions]") -> NegotiationResponse: ...
+
+    @overload
+    async def negotiate(
+        self, *, anonymous: Literal[True], **options: "Unpack[NegotiateOptions]"
+    ) -> NegotiationResponse: ...
+
+    async def negotiate(
+        self,
+        user_id: str | None = None,
+        *,
+        anonymous: bool = False,
+        claims: Mapping[str, ClaimValue] | Iterable[tuple[str, ClaimValue]] | None = None,
+        lifetime: timedelta = DEFAULT_LIFETIME,
+        allow_long_lifetime: bool = False,
+        close_on_authentication_expiration: bool = False,
+        authentication_expires_on: datetime | None = None,
+        transports: Iterable[Transport] | None = None,
+        enable_detailed_errors: bool = False,
+        timeout: float | None = None,  # noqa: ASYNC109 - the deadline covers threads of the core, which no loop can cancel
+    ) -> NegotiationResponse:
+        """As :meth:`hubpass.SignalRServiceClient.negotiate`. With a valid key in hand it does not yield to the loop."""
+        return self._native.negotiate(
+            user_id,
+            anonymous,
+            claims,
+            lifetime,
+            allow_long_lifetime,
+            close_on_authentication_expiration,
+            authentication_expires_on,
+            transports,
+            enable_detailed_errors,
+            timeout,
+        )
+
+    async def send_to_all(
+        self,
+        target: str,
+        *arguments: object,
+        excluded: Iterable[str] = (),
+        timeout: float | None = None,  # noqa: ASYNC109 - as in negotiate
+    ) -> None:
+        """As :meth:`hubpass.SignalRServiceClient.send_to_all`. A cancelled call may have been delivered."""
+        await flight(partial(self._native.start_send_to_all, target, arguments, excluded, timeout))
+
+    async def close(self) -> None:
+        """As :meth:`hubpass.SignalRServiceClient.close`."""
+        self._native.close()
+
+    async def __aenter__(self: ClientT) -> ClientT:
+        """Give the client itself."""
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Close the client."""
+        await self.close()

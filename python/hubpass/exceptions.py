@@ -1,0 +1,186 @@
+"""What Hubpass raises.
+
+Catch a class, match a ``code``, read the message, do what the ``hint`` says. None of them ever holds a key, a token or
+a value of a connection string.
+"""
+
+import sys
+from typing import Any, Literal, TypeAlias
+
+__all__ = [
+    "ClientClosedError",
+    "ConfigurationError",
+    "DeadlineExceededError",
+    "ErrorCode",
+    "HubpassError",
+    "HubpassWarning",
+    "InvalidArgumentError",
+    "NetworkBlockedError",
+    "PermissionMissingError",
+    "ServiceError",
+    "TokenTooLongError",
+]
+
+ErrorCode: TypeAlias = Literal[
+    "claim_names_user",
+    "client_closed",
+    "connection_failed",
+    "connection_string_key_misspelt",
+    "credential_missing",
+    "credential_unsupported",
+    "deadline_exceeded",
+    "identity_conflict",
+    "identity_missing",
+    "insecure_endpoint",
+    "invalid_application_name",
+    "invalid_argument",
+    "invalid_authentication_expires_on",
+    "invalid_claim",
+    "invalid_connection_string",
+    "invalid_endpoint",
+    "invalid_hub",
+    "invalid_lifetime",
+    "invalid_message",
+    "invalid_transports",
+    "invalid_user_id",
+    "name_resolution_failed",
+    "network_blocked",
+    "not_found",
+    "permission_missing",
+    "redirect_refused",
+    "request_refused",
+    "reserved_claim",
+    "service_unavailable",
+    "throttled",
+    "tls_failed",
+    "token_too_long",
+    "transport_unavailable",
+    "unauthorized",
+    "unexpected_response",
+]
+"""Every ``code``; ``docs/errors.md`` explains each of them."""
+
+
+class HubpassWarning(UserWarning):
+    """Something that works today and is probably not meant: an unknown key, a token near the limit, plain http."""
+
+
+class HubpassError(Exception):
+    """The base of everything that Hubpass raises.
+
+    If ``azure.core.exceptions`` has been imported, what is raised for a failure of the service is also an instance of
+    the azure-core class for that failure, so that ``except HttpResponseError`` goes on working.
+
+    Attributes:
+        message: What happened, as a sentence.
+        code: What exactly went wrong; stable, for programs.
+        status: The HTTP status of the answer that caused it, or ``None``.
+        retry_after: How many seconds to wait before another try makes sense, or ``None`` if that is not known.
+        hint: What to change: an exact command, variable, keyword or setting.
+    """
+
+    message: str
+    code: ErrorCode
+    status: int | None
+    retry_after: float | None
+    hint: str
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: ErrorCode,
+        status: int | None = None,
+        retry_after: float | None = None,
+        hint: str = "",
+    ) -> None:
+        super().__init__(f"{message} {hint}".rstrip())
+        self.message = message
+        self.code = code
+        self.status = status
+        self.retry_after = retry_after
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Keep everything through pickling, as worker processes hand exceptions to each other."""
+        name = type(self).__name__
+        return _from_core, (name, self.message, self.code, self.status, self.retry_after, self.hint)
+
+
+class ConfigurationError(HubpassError):
+    """The connection string, the credential or the environment cannot work."""
+
+
+class InvalidArgumentError(HubpassError, ValueError):
+    """An argument of the call cannot work."""
+
+
+class TokenTooLongError(HubpassError, ValueError):
+    """The token would be longer than the 4,096 characters that the service accepts; the hint names the largest claims."""
+
+
+class ServiceError(HubpassError):
+    """The service refused the call, failed, or could not be reached."""
+
+
+class PermissionMissingError(ServiceError):
+    """The identity lacks a role (HTTP 403)."""
+
+
+class NetworkBlockedError(ServiceError):
+    """The service's network access rules, a proxy or a firewall refused the call."""
+
+
+class DeadlineExceededError(ServiceError, TimeoutError):
+    """The time given to the call (``timeout=``) ran out."""
+
+
+class ClientClosedError(ServiceError):
+    """The client was used after ``close()``, or while the interpreter exits."""
+
+
+_CLASSES: dict[str, type[HubpassError]] = {
+    cls.__name__: cls
+    for cls in (
+        ClientClosedError,
+        ConfigurationError,
+        DeadlineExceededError,
+        InvalidArgumentError,
+        NetworkBlockedError,
+        PermissionMissingError,
+        ServiceError,
+        TokenTooLongError,
+    )
+}
+
+# What azure-core raises for the same failure, by code; the other failures of a service are its HttpResponseError.
+_AZURE_NAMES: dict[str, str] = {
+    "connection_failed": "ServiceRequestError",
+    "deadline_exceeded": "ServiceRequestError",
+    "name_resolution_failed": "ServiceRequestError",
+    "not_found": "ResourceNotFoundError",
+    "tls_failed": "ServiceRequestError",
+    "unauthorized": "ClientAuthenticationError",
+}
+
+_twins: dict[tuple[str, str], type[HubpassError]] = {}
+
+
+def _from_core(
+    name: str, message: str, code: ErrorCode, status: int | None, retry_after: float | None, hint: str
+) -> HubpassError:
+    """Make the exception for an error of the core, or for a pickled one."""
+    cls = _CLASSES[name]
+    azure = sys.modules.get("azure.core.exceptions")
+    if azure is None or not issubclass(cls, ServiceError) or cls is ClientClosedError:
+        return cls(message, code=code, status=status, retry_after=retry_after, hint=hint)
+    base = getattr(azure, _AZURE_NAMES.get(code, "HttpResponseError"))
+    twin = _twins.get((name, base.__name__))
+    if twin is None:
+        # Two threads that meet here make two classes, which differ in nothing that can be caught or pickled.
+        twin = _twins[name, base.__name__] = type(name, (cls, base), {"__module__": cls.__module__})
+    error = twin(message, code=code, status=status, retry_after=retry_after, hint=hint)
+    # azure-core's own attributes; its constructors are not reached through those of built-in exceptions.
+    azure.AzureError.__init__(error, str(error))
+    vars(error).update(message=message, status_code=status, response=None, reason=None, error=None, model=None)
+    return error

@@ -1,0 +1,93 @@
+"""What goes into a client's methods and what comes out of them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Any, Literal, NoReturn, TypeAlias, Union
+
+__all__ = ["DEFAULT_LIFETIME", "ClaimValue", "Event", "NegotiationResponse", "Transport"]
+
+ClaimValue: TypeAlias = Union[
+    str, bool, int, float, None, Sequence["ClaimValue"], Mapping[str, "ClaimValue"]
+]
+"""The value of a claim: what JSON can say, with integers of at most 64 bits and no NaN or infinity."""
+
+Transport: TypeAlias = Literal["WebSockets", "ServerSentEvents", "LongPolling"]
+"""A way to connect, by the name that ``@microsoft/signalr`` gives it."""
+
+DEFAULT_LIFETIME = timedelta(hours=1)
+"""How long a client token may be used to connect if nothing else is said, as in Microsoft's SDK."""
+
+
+class NegotiationResponse(dict[str, str]):
+    """The answer to ``POST /negotiate``: a ``dict`` with exactly the keys that SignalR clients read.
+
+    Return it as it is from FastAPI and Flask, or give it to ``json.dumps``. Its text forms (``repr``, ``str``, f-strings,
+    ``pprint``) hide the token, and it cannot be pickled; ``answer["accessToken"]``, :attr:`access_token` and iteration are
+    the ways to the token itself.
+    """
+
+    __slots__ = ("_expires_on", "_kid")
+
+    _expires_on: int
+    _kid: str | None
+
+    @property
+    def url(self) -> str:
+        """The URL that the client connects to (``url`` on the wire)."""
+        return self["url"]
+
+    @property
+    def access_token(self) -> str:
+        """The signed client token, a JWT (``accessToken`` on the wire). It is a secret until it expires."""
+        return self["accessToken"]
+
+    @property
+    def kid(self) -> str | None:
+        """The name of the key that signed the token, or ``None`` for an access key, which has no name."""
+        return self._kid
+
+    @property
+    def expires_on(self) -> datetime:
+        """When the token expires (UTC). A client that is connected by then stays connected."""
+        return datetime.fromtimestamp(self._expires_on, timezone.utc)
+
+    def __repr__(self) -> str:
+        """Show all but the token."""
+        return (
+            f"<NegotiationResponse url={self.get('url')!r} accessToken=[redacted] "
+            f"kid={self._kid!r} expires_on={self.expires_on.isoformat()}>"
+        )
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        """Refuse to be pickled or copied: the token would end up in files and queues."""
+        raise TypeError(
+            "a NegotiationResponse is not pickled, because its token is a secret; pass dict(answer) on if that is meant"
+        )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: Any) -> Any:  # noqa: PLW3201
+        """Let FastAPI and pydantic treat the class as the ``dict[str, str]`` that it is on the wire."""
+        return handler(dict[str, str])
+
+
+class Event:
+    """Something that a client tells its application, through ``on_event``.
+
+    Attributes:
+        name: What happened: ``large_token`` or ``request_failed``.
+        attributes: The particulars, such as ``length`` and ``limit``, or ``operation``, ``code`` and ``status``. They never
+            hold a secret.
+    """
+
+    __slots__ = ("attributes", "name")
+
+    name: str
+    attributes: Mapping[str, object]
+
+    def __init__(self, name: str, attributes: Mapping[str, object]) -> None:
+        self.name = name
+        self.attributes = attributes
+
+    def __repr__(self) -> str:
+        """Show the event as a call that would make it."""
+        return f"Event({self.name!r}, {dict(self.attributes)!r})"

@@ -1,0 +1,106 @@
+//! Between Python's ways of waiting and the core's futures. A future runs as a task on the process's runtime, never in
+//! its caller, so that a caller that stops waiting (Ctrl-C, cancellation, a closed loop) leaves nothing half done.
+
+use std::future::Future;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use tokio::task::AbortHandle;
+
+use crate::error::{Code, Error, Result};
+use crate::process;
+use crate::python::errors::to_exception;
+
+/// How often a blocked call looks whether a signal such as Ctrl-C has come.
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How long the exit of the interpreter waits for a task that is just speaking to Python.
+const EXIT_GRACE: Duration = Duration::from_millis(250);
+
+/// Waits for a future on the calling thread, which lets other Python threads run and reacts to signals meanwhile.
+pub fn wait<T: Send + 'static>(
+    py: Python<'_>,
+    future: impl Future<Output = Result<T>> + Send + 'static,
+) -> PyResult<T> {
+    let (sender, mut receiver) = sync_channel(1);
+    let task = spawn(py, async move {
+        // A receiver that is gone has raised KeyboardInterrupt.
+        let _ = sender.send(future.await);
+    })?;
+    loop {
+        // The receiver moves in and out, because only one thread at a time may hold it.
+        let (outcome, returned) = py.detach(move || (receiver.recv_timeout(SIGNAL_INTERVAL), receiver));
+        receiver = returned;
+        match outcome {
+            Ok(outcome) => return Ok(outcome?),
+            Err(RecvTimeoutError::Timeout) => py.check_signals().inspect_err(|_| task.abort())?,
+            Err(RecvTimeoutError::Disconnected) => return Err(exiting().into()),
+        }
+    }
+}
+
+/// Starts a future and returns at once. `deliver(value, error)` is called on a thread of the runtime when it ends; one of
+/// the two is `None`.
+pub fn start<T>(
+    py: Python<'_>,
+    future: impl Future<Output = Result<T>> + Send + 'static,
+    deliver: Py<PyAny>,
+) -> PyResult<Flight>
+where
+    T: for<'py> IntoPyObject<'py> + Send + 'static,
+{
+    let task = spawn(py, async move {
+        let outcome = future.await;
+        // Without an interpreter there is nobody to deliver to. The callable itself handles a loop that has closed.
+        let _ = Python::try_attach(|py| {
+            let delivered = match outcome {
+                Ok(value) => deliver.call1(py, (value, py.None())),
+                Err(error) => deliver.call1(py, (py.None(), to_exception(py, &error).into_value(py))),
+            };
+            if let Err(error) = delivered {
+                error.write_unraisable(py, None);
+            }
+        });
+    })?;
+    Ok(Flight { task })
+}
+
+/// Starts a task, and at the first one makes sure that the interpreter's exit ends what is still running: a runtime
+/// thread that calls into a Python which is half gone would crash the process.
+fn spawn(py: Python<'_>, task: impl Future<Output = ()> + Send + 'static) -> PyResult<AbortHandle> {
+    let process = process::current()?;
+    if process.first_use() {
+        let shut_down = py.import("hubpass._native")?.getattr("shut_down")?;
+        py.import("atexit")?.call_method1("register", (shut_down,))?;
+    }
+    Ok(process.spawn(task))
+}
+
+fn exiting() -> Error {
+    Error::new(
+        Code::ClientClosed,
+        "The interpreter is exiting.",
+        "Finish requests before the program ends, or call close() first.",
+    )
+}
+
+/// Ends the runtime's tasks. Registered with `atexit`, which runs while Python can still be called.
+#[pyfunction]
+pub fn shut_down(py: Python<'_>) {
+    py.detach(|| process::shut_down(EXIT_GRACE));
+}
+
+/// A future under way.
+#[pyclass(frozen, module = "hubpass._native")]
+pub struct Flight {
+    task: AbortHandle,
+}
+
+#[pymethods]
+impl Flight {
+    /// Drops the future; nothing is delivered any more.
+    fn cancel(&self) {
+        self.task.abort();
+    }
+}

@@ -1,0 +1,50 @@
+//! Errors of the core as Python exceptions. The classes are written in Python; one match chooses among them.
+
+use std::collections::HashMap;
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyAnyMethods;
+
+use crate::error::{Code, Error, ErrorKind};
+
+/// The name of the Python class for a family of errors.
+fn class_name(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::ClientClosed => "ClientClosedError",
+        ErrorKind::Configuration => "ConfigurationError",
+        ErrorKind::DeadlineExceeded => "DeadlineExceededError",
+        ErrorKind::InvalidArgument => "InvalidArgumentError",
+        ErrorKind::NetworkBlocked => "NetworkBlockedError",
+        ErrorKind::PermissionMissing => "PermissionMissingError",
+        ErrorKind::Service => "ServiceError",
+        ErrorKind::TokenTooLong => "TokenTooLongError",
+    }
+}
+
+/// The exception for an error of the core.
+pub fn to_exception(py: Python<'_>, error: &Error) -> PyErr {
+    static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let arguments = (
+        class_name(error.kind()),
+        error.message(),
+        error.code().as_str(),
+        error.status(),
+        error.retry_after().map(|wait| wait.as_secs_f64()),
+        error.hint(),
+    );
+    let made = MAKE.import(py, "hubpass.exceptions", "_from_core").and_then(|make| make.call1(arguments));
+    made.map_or_else(|failure| failure, PyErr::from_value)
+}
+
+impl From<Error> for PyErr {
+    fn from(error: Error) -> Self {
+        Python::attach(|py| to_exception(py, &error))
+    }
+}
+
+/// Every code with the name of its class, for the test that compares both with the documentation.
+#[pyfunction]
+pub fn error_codes() -> HashMap<&'static str, &'static str> {
+    Code::ALL.iter().map(|code| (code.as_str(), class_name(code.kind()))).collect()
+}
