@@ -7,9 +7,9 @@ use crate::endpoint::{Endpoint, Endpoints};
 use crate::error::{Code, Error, Result};
 use crate::secret::Secret;
 
-/// A key of a connection string.
+/// What a part of a connection string sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Key {
+enum Property {
     AccessKey,
     AuthType,
     ClientCert,
@@ -25,22 +25,22 @@ enum Key {
 
 /// Every spelling that is understood, with its key. The hyphenated ones and `ClientCertPath` are in Microsoft's
 /// documentation of Entra connection strings, although its parser knows only the others.
-const SPELLINGS: &[(&str, Key)] = &[
-    ("AccessKey", Key::AccessKey),
-    ("AuthType", Key::AuthType),
-    ("ClientCert", Key::ClientCert),
-    ("ClientCertPath", Key::ClientCert),
-    ("ClientEndpoint", Key::ClientEndpoint),
-    ("ClientId", Key::ClientId),
-    ("client-id", Key::ClientId),
-    ("ClientSecret", Key::ClientSecret),
-    ("client-secret", Key::ClientSecret),
-    ("Endpoint", Key::Endpoint),
-    ("Port", Key::Port),
-    ("ServerEndpoint", Key::ServerEndpoint),
-    ("TenantId", Key::TenantId),
-    ("tenant-id", Key::TenantId),
-    ("Version", Key::Version),
+const SPELLINGS: &[(&str, Property)] = &[
+    ("AccessKey", Property::AccessKey),
+    ("AuthType", Property::AuthType),
+    ("ClientCert", Property::ClientCert),
+    ("ClientCertPath", Property::ClientCert),
+    ("ClientEndpoint", Property::ClientEndpoint),
+    ("ClientId", Property::ClientId),
+    ("client-id", Property::ClientId),
+    ("ClientSecret", Property::ClientSecret),
+    ("client-secret", Property::ClientSecret),
+    ("Endpoint", Property::Endpoint),
+    ("Port", Property::Port),
+    ("ServerEndpoint", Property::ServerEndpoint),
+    ("TenantId", Property::TenantId),
+    ("tenant-id", Property::TenantId),
+    ("Version", Property::Version),
 ];
 
 /// How many single-character edits make a key a misspelt known one rather than an unknown one.
@@ -115,7 +115,7 @@ impl ConnectionString {
     /// Reads a connection string.
     pub fn parse(text: &str) -> Result<Self> {
         let fields = Fields::read(text)?;
-        let endpoint = fields.endpoint(Key::Endpoint, "Endpoint")?.ok_or_else(|| missing("Endpoint"))?;
+        let endpoint = fields.endpoint(Property::Endpoint, "Endpoint")?.ok_or_else(|| missing("Endpoint"))?;
         if fields.parts < 2 {
             return Err(no_credential());
         }
@@ -126,8 +126,8 @@ impl ConnectionString {
         };
         Ok(Self {
             endpoint,
-            client_endpoint: fields.endpoint(Key::ClientEndpoint, "ClientEndpoint")?,
-            server_endpoint: fields.endpoint(Key::ServerEndpoint, "ServerEndpoint")?,
+            client_endpoint: fields.endpoint(Property::ClientEndpoint, "ClientEndpoint")?,
+            server_endpoint: fields.endpoint(Property::ServerEndpoint, "ServerEndpoint")?,
             auth: fields.auth()?,
             version,
             warnings: fields.warnings,
@@ -142,7 +142,7 @@ impl ConnectionString {
 
 /// The parts of a connection string, before they mean anything.
 struct Fields<'a> {
-    values: Vec<(Key, &'a str)>,
+    values: Vec<(Property, &'a str)>,
     parts: usize,
     warnings: Vec<String>,
 }
@@ -188,15 +188,15 @@ impl<'a> Fields<'a> {
     }
 
     /// The value of a key, if it is there and not empty.
-    fn get(&self, key: Key) -> Option<&'a str> {
+    fn get(&self, key: Property) -> Option<&'a str> {
         self.raw(key).filter(|value| !value.is_empty())
     }
 
-    fn raw(&self, key: Key) -> Option<&'a str> {
+    fn raw(&self, key: Property) -> Option<&'a str> {
         self.values.iter().find(|&&(other, _)| other == key).map(|&(_, value)| value)
     }
 
-    fn endpoint(&self, key: Key, name: &str) -> Result<Option<Endpoint>> {
+    fn endpoint(&self, key: Property, name: &str) -> Result<Option<Endpoint>> {
         self.raw(key)
             .map(|value| {
                 Endpoint::parse(value).map_err(|fault| {
@@ -211,7 +211,7 @@ impl<'a> Fields<'a> {
 
     /// The version must be 1.x; it has no other effect.
     fn version(&self) -> Result<Option<String>> {
-        let Some(version) = self.raw(Key::Version) else { return Ok(None) };
+        let Some(version) = self.raw(Property::Version) else { return Ok(None) };
         let is_valid = version.strip_prefix("1.").is_some_and(|rest| {
             rest.starts_with(|c: char| c.is_ascii_digit())
                 && rest.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '-'))
@@ -223,7 +223,7 @@ impl<'a> Fields<'a> {
     }
 
     fn port(&self) -> Result<Option<u16>> {
-        let Some(port) = self.raw(Key::Port) else { return Ok(None) };
+        let Some(port) = self.raw(Property::Port) else { return Ok(None) };
         let digits_only = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
         match port.parse::<u16>() {
             Ok(number) if digits_only && number > 0 => Ok(Some(number)),
@@ -236,18 +236,20 @@ impl<'a> Fields<'a> {
 
     fn auth(&self) -> Result<Auth> {
         // A key that is present wins over AuthType, as in the newer versions of Microsoft's SDK.
-        if let Some(key) = self.get(Key::AccessKey) {
+        if let Some(key) = self.get(Property::AccessKey) {
             return Ok(Auth::AccessKey(Secret::new(key.to_owned())));
         }
-        let Some(auth_type) = self.get(Key::AuthType) else {
+        let Some(auth_type) = self.get(Property::AuthType) else {
             // An empty AccessKey is a variable that was not filled in; going on as another identity would hide that.
-            return if self.raw(Key::AccessKey).is_some() { Err(no_credential()) } else { Ok(Auth::Default) };
+            return if self.raw(Property::AccessKey).is_some() { Err(no_credential()) } else { Ok(Auth::Default) };
         };
         match auth_type.to_ascii_lowercase().as_str() {
             "azure" => Ok(Auth::Default),
             "azure.app" => self.application(),
             "azure.msi" => Ok(self.managed_identity()),
-            "aad" if self.get(Key::ClientId).is_some() && self.get(Key::TenantId).is_some() => self.application(),
+            "aad" if self.get(Property::ClientId).is_some() && self.get(Property::TenantId).is_some() => {
+                self.application()
+            }
             "aad" => Ok(self.managed_identity()),
             _ => Err(invalid(
                 "The AuthType in the connection string is not known.".to_owned(),
@@ -257,16 +259,16 @@ impl<'a> Fields<'a> {
     }
 
     fn managed_identity(&self) -> Auth {
-        match self.get(Key::ClientId) {
+        match self.get(Property::ClientId) {
             Some(client_id) => Auth::ManagedIdentityUser { client_id: client_id.to_owned() },
             None => Auth::ManagedIdentitySystem,
         }
     }
 
     fn application(&self) -> Result<Auth> {
-        let client_id = self.get(Key::ClientId).ok_or_else(|| missing("ClientId"))?.to_owned();
-        let tenant_id = self.get(Key::TenantId).ok_or_else(|| missing("TenantId"))?.to_owned();
-        match (self.get(Key::ClientSecret), self.get(Key::ClientCert)) {
+        let client_id = self.get(Property::ClientId).ok_or_else(|| missing("ClientId"))?.to_owned();
+        let tenant_id = self.get(Property::TenantId).ok_or_else(|| missing("TenantId"))?.to_owned();
+        match (self.get(Property::ClientSecret), self.get(Property::ClientCert)) {
             (Some(secret), _) => {
                 Ok(Auth::ClientSecret { client_id, tenant_id, secret: Secret::new(secret.to_owned()) })
             }

@@ -28,8 +28,8 @@ pub fn text_argument<'a>(name: &str, value: &'a Bound<'_, PyAny>) -> Result<std:
     text(value).ok_or_else(|| {
         Error::new(
             Code::InvalidArgument,
-            format!("The argument {name} is not a text."),
-            format!("Pass {name}= as a str, not as {}.", type_name(value)),
+            format!("The argument {name} is not a text that can be encoded."),
+            format!("Pass {name}= as a str without surrogates; it is {}.", type_name(value)),
         )
     })
 }
