@@ -2,33 +2,126 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// One reading of the clock, taken once per public call and passed down from there, so that no two parts of a
-/// call can disagree about the time.
+/// One reading of the clocks, taken once per public call and passed down from there, so that no two parts of a call can
+/// disagree about the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
+    /// Since 1970-01-01T00:00:00Z: what tokens speak of. Somebody may set it, forwards and backwards.
     wall: Duration,
+    /// Since some fixed point such as boot, time spent suspended included: nobody can set it.
+    boot: Duration,
 }
 
 impl Now {
-    /// Reads the system's clock. A clock set before 1970 reads as 1970: tokens made then are refused by the service,
-    /// which is the honest outcome.
-    #[allow(clippy::disallowed_methods, reason = "this file is the door of time")]
-    pub fn read() -> Self {
-        Self::at(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
-    }
-
-    /// A reading that somebody else took: the elapsed time since 1970-01-01T00:00:00Z.
-    pub fn at(since_epoch: Duration) -> Self {
-        Self { wall: since_epoch }
+    /// A reading that somebody else took.
+    pub const fn at(wall: Duration, boot: Duration) -> Self {
+        Self { wall, boot }
     }
 
     /// Whole seconds since 1970, the `NumericDate` of RFC 7519.
-    pub fn unix_seconds(self) -> u64 {
+    pub const fn unix_seconds(self) -> u64 {
         self.wall.as_secs()
+    }
+
+    /// Time since 1970.
+    pub const fn since_epoch(self) -> Duration {
+        self.wall
+    }
+
+    /// Time since boot.
+    pub const fn since_boot(self) -> Duration {
+        self.boot
     }
 
     /// The time so much later, in whole seconds since 1970; `None` if it lies beyond what can be written.
     pub fn plus(self, later: Duration) -> Option<u64> {
         self.wall.checked_add(later).map(|time| time.as_secs())
+    }
+
+    /// How old something is that began `then`: the larger of what the two clocks say. A wall clock that is set back does
+    /// not make it younger, and a suspend that one of the clocks missed does not either.
+    pub fn age_of(self, then: Self) -> Duration {
+        let by_wall = self.wall.saturating_sub(then.wall);
+        by_wall.max(self.boot.saturating_sub(then.boot))
+    }
+
+    /// The beginning of something that is as old as the clock says that nobody can set.
+    #[must_use]
+    pub fn rebased(self, then: Self) -> Self {
+        let age = self.boot.saturating_sub(then.boot);
+        Self { wall: self.wall.saturating_sub(age), boot: then.boot }
+    }
+
+    /// Whether this reading was taken before `other` or with it.
+    pub fn is_not_after(self, other: Self) -> bool {
+        self.boot <= other.boot
+    }
+}
+
+/// Where readings come from.
+#[derive(Clone, Debug, Default)]
+pub enum Clock {
+    /// The machine's clocks.
+    #[default]
+    System,
+    /// A clock that a test moves.
+    #[cfg(feature = "testing")]
+    Manual(crate::testing::ManualClock),
+}
+
+impl Clock {
+    /// Reads the clocks. A wall clock set before 1970 reads as 1970: tokens made then are refused by the service, which is
+    /// the honest outcome.
+    pub fn now(&self) -> Now {
+        match self {
+            Self::System => Now { wall: wall_clock(), boot: boot_clock() },
+            #[cfg(feature = "testing")]
+            Self::Manual(clock) => clock.now(),
+        }
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "this file is the door of time")]
+fn wall_clock() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// On Linux and Android the clock that counts suspends.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn boot_clock() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
+}
+
+/// Elsewhere the monotonic clock, counted from the first reading. It may miss suspends; the wall clock counts those.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[allow(clippy::disallowed_methods, reason = "this file is the door of time")]
+fn boot_clock() -> Duration {
+    static FIRST: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    FIRST.get_or_init(std::time::Instant::now).elapsed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(wall: u64, boot: u64) -> Now {
+        Now::at(Duration::from_secs(wall), Duration::from_secs(boot))
+    }
+
+    #[test]
+    fn age_is_the_larger_of_two() {
+        assert_eq!(at(1060, 160).age_of(at(1000, 100)), Duration::from_secs(60));
+        assert_eq!(at(500, 160).age_of(at(1000, 100)), Duration::from_secs(60), "a clock set back");
+        assert_eq!(at(9000, 160).age_of(at(1000, 100)), Duration::from_secs(8000), "a clock set forward");
+        assert_eq!(at(9000, 160).age_of(at(9000, 160).rebased(at(1000, 100))), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn the_machine_has_both_clocks() {
+        let first = Clock::System.now();
+        let second = Clock::System.now();
+        assert!(first.is_not_after(second) && first.unix_seconds() > 1_700_000_000);
     }
 }

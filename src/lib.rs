@@ -23,8 +23,11 @@ pub mod negotiate;
 pub mod observe;
 pub mod process;
 pub mod random;
+pub mod refresh;
 pub mod rest;
 pub mod secret;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 #[cfg(feature = "python")]
 mod python;

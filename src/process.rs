@@ -15,6 +15,29 @@ use crate::error::{Code, Error, Result};
 use crate::observe::Once;
 use crate::random;
 
+/// Which process asks, and its luck. Simulations have their own.
+pub trait Place: Send + Sync {
+    /// The process id.
+    fn process(&self) -> u32;
+
+    /// A random number from 0 up to 1.
+    fn random(&self) -> f64;
+}
+
+/// The process that we are in.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ThisProcess;
+
+impl Place for ThisProcess {
+    fn process(&self) -> u32 {
+        process_id()
+    }
+
+    fn random(&self) -> f64 {
+        random::fraction()
+    }
+}
+
 /// How many threads drive requests. Two, so that an observer that dawdles on one does not stop the other.
 const WORKERS: usize = 2;
 

@@ -15,3 +15,9 @@ pub fn hex_name() -> String {
         name
     })
 }
+
+/// A number from 0 up to 1, for spreading what many processes do. Without randomness it is one half.
+#[allow(clippy::disallowed_methods, reason = "this file is the door of randomness")]
+pub fn fraction() -> f64 {
+    getrandom::u32().map_or(0.5, |number| f64::from(number) / (f64::from(u32::MAX) + 1.0))
+}

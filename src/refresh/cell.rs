@@ -1,0 +1,367 @@
+//! The cell: what is held, whether it is due, who fetches, who waits.
+//!
+//! What is held is plain data behind an atomic pointer; it survives a fork. Who fetches and who waits belongs to one
+//! process: a forked child, whose parent's fetches will never end in it, begins anew.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use crate::clock::Now;
+use crate::error::Error;
+use crate::process::Place;
+use crate::refresh::shim::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError, Slot};
+
+/// When something that is held has to be renewed, and how long it is good. Counted from the moment its request was sent,
+/// because the other side may have made it at any time from then on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeline {
+    /// When the request was sent.
+    pub sent: Now,
+    /// The bounds between which each process draws the age at which it renews.
+    pub renew_after: (Duration, Duration),
+    /// The age from which it is not used any more.
+    pub usable_for: Duration,
+}
+
+/// How a cell behaves in trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CellPolicy {
+    /// The pause after a first failure; it doubles with each further one.
+    pub pause_first: Duration,
+    /// The longest pause.
+    pub pause_max: Duration,
+    /// The longest pause that the other side may ask for.
+    pub retry_after_max: Duration,
+    /// The age at which a fetch counts as lost, so that another may begin. Its outcome is still welcome.
+    pub flight_max: Duration,
+}
+
+impl Default for CellPolicy {
+    fn default() -> Self {
+        Self {
+            pause_first: Duration::from_secs(5),
+            pause_max: Duration::from_secs(30),
+            retry_after_max: Duration::from_secs(300),
+            flight_max: Duration::from_secs(60),
+        }
+    }
+}
+
+/// Something held, with its times.
+struct Held<T> {
+    value: Arc<T>,
+    timeline: Timeline,
+    /// The age in milliseconds from which a caller has to look closer. It starts at the lower bound and moves to what the
+    /// process draws, so that a child forked early draws for itself.
+    look_after: AtomicU64,
+}
+
+impl<T> Held<T> {
+    fn new(value: Arc<T>, timeline: Timeline) -> Arc<Self> {
+        let look_after = AtomicU64::new(milliseconds(timeline.renew_after.0));
+        Arc::new(Self { value, timeline, look_after })
+    }
+
+    fn age(&self, now: Now) -> Duration {
+        now.age_of(self.timeline.sent)
+    }
+
+    fn is_usable(&self, now: Now) -> bool {
+        self.age(now) < self.timeline.usable_for
+    }
+
+    /// The age at which a process renews that drew `fraction`.
+    fn renew_at(&self, fraction: f64) -> Duration {
+        let (from, to) = self.timeline.renew_after;
+        from + to.saturating_sub(from).mul_f64(fraction)
+    }
+}
+
+/// The answer to whoever asks a cell.
+pub enum Acquired<T> {
+    /// Here it is.
+    Serve(Arc<T>),
+    /// Here it is; it is due, and the caller has to see to it that it is fetched, without waiting for that.
+    ServeAndLead(Arc<T>, Lease<T>),
+    /// Nothing good is held, and the caller has to see to it that it is fetched.
+    Lead(Lease<T>),
+    /// Nothing good is held, and somebody is fetching: wait, then ask again.
+    Wait(Ticket),
+    /// Nothing good is held, the last fetch failed, and it is too early for another.
+    Fail(Error),
+}
+
+/// Keeps one thing that expires.
+pub struct Cell<T> {
+    inner: Arc<Inner<T>>,
+}
+
+struct Inner<T> {
+    policy: CellPolicy,
+    held: Slot<Held<T>>,
+    flights: Slot<Flights>,
+}
+
+/// What belongs to one process.
+struct Flights {
+    process: u32,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The fetch under way: its number, and when it began.
+    flight: Option<(u64, Now)>,
+    flights_begun: u64,
+    wakers: Vec<Waker>,
+    /// How many fetches have failed in a row.
+    failures: u32,
+    pause: Option<Pause>,
+    /// What this process drew, between 0 and 1.
+    fraction: Option<f64>,
+}
+
+/// The time after a failure in which no fetch begins.
+#[derive(Clone, Debug)]
+pub struct Pause {
+    /// When it ends, in time since boot.
+    pub ends: Duration,
+    /// The failure.
+    pub error: Error,
+}
+
+impl Pause {
+    fn remaining(&self, now: Now) -> Option<Duration> {
+        self.ends.checked_sub(now.since_boot()).filter(|remaining| !remaining.is_zero())
+    }
+}
+
+impl Flights {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code that can panic runs under the lock, and a torn state could not be worse than a refusal for ever.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Cell<T> {
+    /// An empty cell.
+    pub fn new(policy: CellPolicy) -> Self {
+        Self { inner: Arc::new(Inner { policy, held: Slot::empty(), flights: Slot::empty() }) }
+    }
+
+    /// Asks for what is held. While it is fresh this is two atomic reads and a comparison: no lock, no process id.
+    pub fn acquire(&self, now: Now, place: &dyn Place) -> Acquired<T> {
+        if let Some(held) = self.inner.held.load().as_ref() {
+            let age = held.age(now);
+            if age < held.timeline.usable_for && milliseconds(age) < held.look_after.load(Ordering::Relaxed) {
+                return Acquired::Serve(Arc::clone(&held.value));
+            }
+        }
+        self.decide(now, place)
+    }
+
+    fn decide(&self, now: Now, place: &dyn Place) -> Acquired<T> {
+        let flights = self.inner.flights(place);
+        let mut state = flights.lock();
+        // Read again under the lock: a fetch may have ended since.
+        let held = self.inner.held.load_full().filter(|held| held.is_usable(now));
+        if let Some(held) = &held {
+            let fraction = *state.fraction.get_or_insert_with(|| place.random());
+            let renew_at = held.renew_at(fraction);
+            held.look_after.store(milliseconds(renew_at), Ordering::Relaxed);
+            if milliseconds(held.age(now)) < milliseconds(renew_at) {
+                return Acquired::Serve(Arc::clone(&held.value));
+            }
+        }
+        let value = held.map(|held| Arc::clone(&held.value));
+        if let Some((number, began)) = state.flight
+            && now.age_of(began) < self.inner.policy.flight_max
+        {
+            let ticket = || Ticket { flights: Arc::clone(&flights), number };
+            return value.map_or_else(|| Acquired::Wait(ticket()), Acquired::Serve);
+        }
+        if let Some((pause, remaining)) = state.pause.as_ref().and_then(|pause| Some((pause, pause.remaining(now)?))) {
+            let error = || pause.error.clone().with_retry_after(Some(remaining));
+            return value.map_or_else(|| Acquired::Fail(error()), Acquired::Serve);
+        }
+        state.flights_begun += 1;
+        let number = state.flights_begun;
+        state.flight = Some((number, now));
+        // Those who wait for a fetch that is given up go on to wait for this one.
+        let waiting = std::mem::take(&mut state.wakers);
+        drop(state);
+        waiting.into_iter().for_each(Waker::wake);
+        let lease = Lease { cell: Arc::clone(&self.inner), flights, number, ended: false };
+        match value {
+            Some(value) => Acquired::ServeAndLead(value, lease),
+            None => Acquired::Lead(lease),
+        }
+    }
+
+    /// What is held, good or not, with its times.
+    pub fn held(&self) -> Option<(Arc<T>, Timeline)> {
+        self.inner.held.load().as_ref().map(|held| (Arc::clone(&held.value), held.timeline))
+    }
+
+    /// Puts something else in place of what is held, or nothing. A pause after failures ends, so that the next caller
+    /// may fetch.
+    pub fn replace(&self, value: Option<(Arc<T>, Timeline)>, place: &dyn Place) {
+        let flights = self.inner.flights(place);
+        let mut state = flights.lock();
+        self.inner.held.store(value.map(|(value, timeline)| Held::new(value, timeline)));
+        state.pause = None;
+    }
+
+    /// What the cell is going to do, for those who want to know.
+    pub fn plan(&self, place: &dyn Place) -> Plan {
+        let flights = self.inner.flights(place);
+        let mut state = flights.lock();
+        let fraction = *state.fraction.get_or_insert_with(|| place.random());
+        Plan {
+            renew_at: self.inner.held.load().as_ref().map(|held| held.renew_at(fraction)),
+            pause: state.pause.clone(),
+        }
+    }
+}
+
+/// What a cell is going to do.
+pub struct Plan {
+    /// The age at which this process renews what is held.
+    pub renew_at: Option<Duration>,
+    /// The pause since the last failure, over or not; `None` after a success.
+    pub pause: Option<Pause>,
+}
+
+impl<T> Inner<T> {
+    fn flights(&self, place: &dyn Place) -> Arc<Flights> {
+        let process = place.process();
+        loop {
+            let published = self.flights.load_full();
+            if let Some(flights) = published.as_ref().filter(|flights| flights.process == process) {
+                return Arc::clone(flights);
+            }
+            let made = Arc::new(Flights { process, state: Mutex::default() });
+            let before = self.flights.compare_and_swap(&published, Some(Arc::clone(&made)));
+            let was_first = before.as_ref().map(Arc::as_ptr) == published.as_ref().map(Arc::as_ptr);
+            // A parent's flights hold a lock that a thread which does not exist here may have taken: leave them be.
+            if let Some(inherited) = published.filter(|flights| flights.process != process) {
+                std::mem::forget(inherited);
+            }
+            if was_first {
+                return made;
+            }
+        }
+    }
+}
+
+/// The duty to fetch. It ends with a value or an error; dropped, it wakes those who wait, and one of them leads.
+pub struct Lease<T> {
+    cell: Arc<Inner<T>>,
+    flights: Arc<Flights>,
+    number: u64,
+    ended: bool,
+}
+
+impl<T> Lease<T> {
+    /// A ticket to wait for the end of this lease.
+    pub fn ticket(&self) -> Ticket {
+        Ticket { flights: Arc::clone(&self.flights), number: self.number }
+    }
+
+    /// Ends with a value. One whose request was sent before that of what is held comes too late and is dropped.
+    ///
+    /// The value is as welcome if this lease was given up meanwhile: it then ends the wait for the one that followed.
+    pub fn complete(mut self, value: Arc<T>, timeline: Timeline) {
+        self.ended = true;
+        let waiting = {
+            let mut state = self.flights.lock();
+            let held = self.cell.held.load_full();
+            if held.is_none_or(|held| held.timeline.sent.is_not_after(timeline.sent)) {
+                self.cell.held.store(Some(Held::new(value, timeline)));
+            }
+            state.failures = 0;
+            state.pause = None;
+            state.flight = None;
+            std::mem::take(&mut state.wakers)
+        };
+        waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// Ends with an error, and a pause before the next fetch. What is held stays. If this lease was given up meanwhile,
+    /// its failure says nothing about the one that followed.
+    pub fn fail(mut self, error: Error, now: Now, place: &dyn Place) {
+        self.ended = true;
+        let waiting = {
+            let mut state = self.flights.lock();
+            let waiting = state.end(self.number);
+            if waiting.is_some() {
+                state.failures = state.failures.saturating_add(1);
+                let length = self.cell.policy.pause(state.failures, &error, place);
+                state.pause = Some(Pause { ends: now.since_boot() + length, error });
+            }
+            waiting
+        };
+        waiting.into_iter().flatten().for_each(Waker::wake);
+    }
+}
+
+impl<T> Drop for Lease<T> {
+    fn drop(&mut self) {
+        if !self.ended {
+            let waiting = self.flights.lock().end(self.number);
+            waiting.into_iter().flatten().for_each(Waker::wake);
+        }
+    }
+}
+
+impl State {
+    /// Ends a flight if it is the one under way, and gives those who wait for it. Waking them may run code of theirs and
+    /// therefore happens outside the lock.
+    fn end(&mut self, number: u64) -> Option<Vec<Waker>> {
+        let (under_way, _) = self.flight?;
+        (under_way == number).then(|| {
+            self.flight = None;
+            std::mem::take(&mut self.wakers)
+        })
+    }
+}
+
+impl CellPolicy {
+    /// The pause after so many failures in a row: doubled each time and spread by a quarter, so that a fleet that failed
+    /// together does not come back together; or what the other side asks for.
+    fn pause(&self, failures: u32, error: &Error, place: &dyn Place) -> Duration {
+        if let Some(asked) = error.retry_after() {
+            return asked.min(self.retry_after_max).max(self.pause_first);
+        }
+        let doubled = self.pause_first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(16)));
+        doubled.min(self.pause_max).mul_f64(0.75 + place.random() / 4.0)
+    }
+}
+
+/// A wait for the end of a fetch, whatever it is. Afterwards the cell has to be asked again.
+pub struct Ticket {
+    flights: Arc<Flights>,
+    number: u64,
+}
+
+impl Future for Ticket {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.flights.lock();
+        if state.flight.is_none_or(|(under_way, _)| under_way != self.number) {
+            return Poll::Ready(());
+        }
+        if !state.wakers.iter().any(|waker| waker.will_wake(context.waker())) {
+            state.wakers.push(context.waker().clone());
+        }
+        Poll::Pending
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
