@@ -3,7 +3,8 @@
 //! The rules are those of `ClaimsUtility` and `ClaimTypeMapping` in Azure/azure-signalr. One is stricter here: names in
 //! the service's own namespaces are refused, because the official SDK lets them overwrite the user id.
 
-use serde_json::Value;
+use serde_json::map::Entry;
+use serde_json::{Map, Value};
 
 use crate::claim_names::short_name;
 use crate::error::{Code, Error, Result};
@@ -19,7 +20,7 @@ const RESERVED_PREFIXES: [&str; 2] = ["asrs.s.", "asrs.u."];
 
 /// An application's claims under the names that they have in the token, each name once, in order of appearance.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Claims(Vec<(String, Value)>);
+pub struct Claims(Map<String, Value>);
 
 impl Claims {
     /// Claims from names and values. A name that comes again makes an array of its values, as in .NET.
@@ -58,9 +59,12 @@ impl Claims {
     }
 
     fn push(&mut self, name: String, value: Value) {
-        let Some((_, present)) = self.0.iter_mut().find(|(other, _)| *other == name) else {
-            self.0.push((name, value));
-            return;
+        let present = match self.0.entry(name) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(value);
+                return;
+            }
+            Entry::Occupied(occupied) => occupied.into_mut(),
         };
         if !present.is_array() {
             *present = Value::Array(vec![present.take()]);
@@ -109,7 +113,8 @@ mod tests {
     use serde_json::json;
 
     fn claims(pairs: &[(&str, Value)]) -> Result<Vec<(String, Value)>> {
-        Claims::from_pairs(pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone()))).map(|claims| claims.0)
+        Claims::from_pairs(pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())))
+            .map(|claims| claims.0.into_iter().collect())
     }
 
     #[test]

@@ -3,14 +3,13 @@
 
 use crate::secret::Secret;
 
-/// The variables that matter to a transport, as they were when the client was made. A proxy's URL may hold a password.
+/// The variables that matter to a transport, as they were when the client was made.
+///
+/// `HTTP_PROXY` is not among them: plain http never leaves this machine, and no proxy stands before this machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProxyVariables {
-    /// `HTTPS_PROXY` (or lower case), else `ALL_PROXY`.
+    /// `HTTPS_PROXY` (or lower case), else `ALL_PROXY`. Its URL may hold a password.
     pub https: Option<Secret>,
-    /// `http_proxy`, else `ALL_PROXY`. The upper-case name is ignored where a web server could have set it from a
-    /// request header (CVE-2016-5385, "httpoxy").
-    pub http: Option<Secret>,
     /// `NO_PROXY` (or lower case).
     pub exceptions: Option<String>,
 }
@@ -21,15 +20,11 @@ impl ProxyVariables {
         Self::from_lookup(variable)
     }
 
-    /// Reads an environment that somebody else describes.
+    /// Reads an environment that somebody else describes. The lower-case name wins, as in curl.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let either = |upper: &str, lower: &str| lookup(lower).or_else(|| lookup(upper));
-        let all = either("ALL_PROXY", "all_proxy");
-        let is_cgi = lookup("REQUEST_METHOD").is_some();
-        let http = lookup("http_proxy").or_else(|| lookup("HTTP_PROXY").filter(|_| !is_cgi));
         Self {
-            https: either("HTTPS_PROXY", "https_proxy").or_else(|| all.clone()).map(Secret::new),
-            http: http.or(all).map(Secret::new),
+            https: either("HTTPS_PROXY", "https_proxy").or_else(|| either("ALL_PROXY", "all_proxy")).map(Secret::new),
             exceptions: either("NO_PROXY", "no_proxy"),
         }
     }
@@ -51,21 +46,16 @@ mod tests {
         })
     }
 
-    fn text(secret: &Option<Secret>) -> Option<&str> {
-        secret.as_ref().map(Secret::expose)
+    fn https(variables: &[(&str, &str)]) -> Option<String> {
+        read(variables).https.map(|url| url.expose().to_owned())
     }
 
     #[test]
-    fn each_scheme_has_its_own_proxy_and_a_common_one_behind_it() {
-        let variables = read(&[("HTTPS_PROXY", "http://s"), ("ALL_PROXY", "http://all"), ("no_proxy", "a,b")]);
-        assert_eq!(text(&variables.https), Some("http://s"));
-        assert_eq!(text(&variables.http), Some("http://all"));
-        assert_eq!(variables.exceptions.as_deref(), Some("a,b"));
-    }
-
-    #[test]
-    fn a_request_header_cannot_become_our_proxy() {
-        assert_eq!(text(&read(&[("HTTP_PROXY", "http://p")]).http), Some("http://p"));
-        assert_eq!(read(&[("HTTP_PROXY", "http://p"), ("REQUEST_METHOD", "GET")]).http, None);
+    fn the_proxy_for_https_or_for_all() {
+        assert_eq!(https(&[("HTTPS_PROXY", "http://s"), ("ALL_PROXY", "http://all")]).as_deref(), Some("http://s"));
+        assert_eq!(https(&[("HTTPS_PROXY", "http://s"), ("https_proxy", "http://t")]).as_deref(), Some("http://t"));
+        assert_eq!(https(&[("all_proxy", "http://all")]).as_deref(), Some("http://all"));
+        assert_eq!(https(&[("HTTP_PROXY", "http://p")]), None);
+        assert_eq!(read(&[("no_proxy", "a,b")]).exceptions.as_deref(), Some("a,b"));
     }
 }

@@ -21,6 +21,9 @@ pub const TOKEN_LARGE: usize = 3072;
 /// The longest lifetime without `allow_long_lifetime`.
 const LIFETIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The last second of the year 9999, beyond which no date can be written (RFC 3339) or read in Python.
+const EXPIRES_ON_MAX: u64 = 253_402_300_799;
+
 /// How many of the largest claims an error names.
 const LARGEST_NAMED: usize = 3;
 
@@ -117,7 +120,8 @@ impl<'a> Negotiation<'a> {
     /// When the token expires, in seconds since 1970.
     fn expires_on(&self, now: Now) -> Result<u64> {
         let too_long = self.lifetime > LIFETIME_MAX && !self.allow_long_lifetime;
-        let by_lifetime = now.plus(self.lifetime).filter(|_| !too_long && self.lifetime >= Duration::from_secs(1));
+        let in_bounds = |&ends: &u64| ends <= EXPIRES_ON_MAX && !too_long && self.lifetime >= Duration::from_secs(1);
+        let by_lifetime = now.plus(self.lifetime).filter(in_bounds);
         let by_lifetime = by_lifetime.ok_or_else(|| {
             Error::new(
                 Code::InvalidLifetime,

@@ -82,6 +82,11 @@ impl ProcessState {
         self.handle.spawn(task).abort_handle()
     }
 
+    /// Runs something that may wait, on a thread kept for that. The exit of the process does not wait for its end.
+    pub fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
+        self.handle.spawn_blocking(work);
+    }
+
     /// Whether this is the first time that the state is used, for what has to be arranged once in each process.
     pub fn first_use(&self) -> bool {
         self.used.first()

@@ -103,8 +103,9 @@ class HubpassError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Keep everything through pickling, as worker processes hand exceptions to each other."""
-        name = type(self).__name__
-        return _from_core, (name, self.message, self.code, self.status, self.retry_after, self.hint)
+        cls = type(self)
+        own = cls.__bases__[0] if cls in _twins.values() else cls
+        return _restore, (own, self.message, self.code, self.status, self.retry_after, self.hint)
 
 
 class ConfigurationError(HubpassError):
@@ -153,6 +154,9 @@ _CLASSES: dict[str, type[HubpassError]] = {
     )
 }
 
+# What azure-core has classes for: failures of the service, but not the use of a closed client.
+_SERVICE_CLASSES = (DeadlineExceededError, NetworkBlockedError, PermissionMissingError, ServiceError)
+
 # What azure-core raises for the same failure, by code; the other failures of a service are its HttpResponseError.
 _AZURE_NAMES: dict[str, str] = {
     "connection_failed": "ServiceRequestError",
@@ -169,16 +173,27 @@ _twins: dict[tuple[str, str], type[HubpassError]] = {}
 def _from_core(
     name: str, message: str, code: ErrorCode, status: int | None, retry_after: float | None, hint: str
 ) -> HubpassError:
-    """Make the exception for an error of the core, or for a pickled one."""
-    cls = _CLASSES[name]
+    """Make the exception for an error of the core."""
+    return _restore(_CLASSES[name], message, code, status, retry_after, hint)
+
+
+def _restore(
+    cls: type[HubpassError],
+    message: str,
+    code: ErrorCode,
+    status: int | None,
+    retry_after: float | None,
+    hint: str,
+) -> HubpassError:
+    """Make an exception, which is azure-core's as well where the application knows those."""
     azure = sys.modules.get("azure.core.exceptions")
-    if azure is None or not issubclass(cls, ServiceError) or cls is ClientClosedError:
+    if azure is None or cls not in _SERVICE_CLASSES:
         return cls(message, code=code, status=status, retry_after=retry_after, hint=hint)
     base = getattr(azure, _AZURE_NAMES.get(code, "HttpResponseError"))
-    twin = _twins.get((name, base.__name__))
+    twin = _twins.get((cls.__name__, base.__name__))
     if twin is None:
         # Two threads that meet here make two classes, which differ in nothing that can be caught or pickled.
-        twin = _twins[name, base.__name__] = type(name, (cls, base), {"__module__": cls.__module__})
+        twin = _twins[cls.__name__, base.__name__] = type(cls.__name__, (cls, base), {"__module__": cls.__module__})
     error = twin(message, code=code, status=status, retry_after=retry_after, hint=hint)
     # azure-core's own attributes; its constructors are not reached through those of built-in exceptions.
     azure.AzureError.__init__(error, str(error))

@@ -52,7 +52,9 @@ class NegotiationResponse(dict[str, str]):
         return datetime.fromtimestamp(self._expires_on, timezone.utc)
 
     def __repr__(self) -> str:
-        """Show all but the token."""
+        """Show all but the token. A copy made by hand shows its URL alone."""
+        if not hasattr(self, "_expires_on"):
+            return f"<NegotiationResponse url={self.get('url')!r} accessToken=[redacted]>"
         return (
             f"<NegotiationResponse url={self.get('url')!r} accessToken=[redacted] "
             f"kid={self._kid!r} expires_on={self.expires_on.isoformat()}>"
@@ -66,8 +68,16 @@ class NegotiationResponse(dict[str, str]):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: Any) -> Any:  # noqa: PLW3201
-        """Let FastAPI and pydantic treat the class as the ``dict[str, str]`` that it is on the wire."""
-        return handler(dict[str, str])
+        """Let FastAPI and pydantic treat the class as the ``dict[str, str]`` that it is on the wire, and keep it itself."""
+
+        def keep(value: object, validate: Any) -> object:
+            return value if isinstance(value, cls) else validate(value)
+
+        return {
+            "type": "function-wrap",
+            "function": {"type": "no-info", "function": keep},
+            "schema": handler(dict[str, str]),
+        }
 
 
 class Event:

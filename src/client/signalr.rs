@@ -15,7 +15,7 @@ use crate::keys::SigningKey;
 use crate::negotiate::{Negotiation, Signed, TOKEN_LARGE, TOKEN_MAX};
 use crate::observe::{Event, Observer, Once};
 use crate::process::ProcessState;
-use crate::rest::answer::expect_success;
+use crate::rest::answer::expect_status;
 use crate::rest::signalr::{Message, send_to_all};
 use crate::rest::transport::HttpTransport;
 
@@ -117,8 +117,8 @@ impl SignalRClient {
             }
         };
         let warn_of_length = signed.is_large && self.large_token_told.first();
-        if warn_of_length {
-            self.tell(&Event::LargeToken { length: signed.token.len(), limit: TOKEN_MAX });
+        if let Some(observer) = self.shared.observer.as_ref().filter(|_| warn_of_length) {
+            observer.observe(&Event::LargeToken { length: signed.token.len(), limit: TOKEN_MAX });
         }
         Ok(Negotiated { signed, warn_of_length })
     }
@@ -134,22 +134,25 @@ impl SignalRClient {
         timeout: Option<Duration>,
     ) -> Result<()> {
         const OPERATION: &str = "send_to_all";
+        const ACCEPTED: u16 = 202;
         let work = async {
             self.check_open()?;
             let unsigned = send_to_all(&self.shared.endpoints, &self.address, message, &excluded);
             let request = unsigned.sign(&self.shared.key.load_full(), Now::read(), process.name())?;
             let answer = self.shared.transport.send(process, request).await?;
-            expect_success(OPERATION, &answer)
+            expect_status(OPERATION, &answer, ACCEPTED)
         };
         let limit = timeout.unwrap_or(self.shared.timeout);
         let outcome =
             tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(deadline_exceeded(OPERATION, limit)));
         outcome.inspect_err(|error| {
-            self.tell(&Event::RequestFailed {
-                operation: OPERATION,
-                code: error.code().as_str(),
-                status: error.status(),
-            });
+            let (code, status) = (error.code().as_str(), error.status());
+            if let Some(observer) = self.shared.observer.clone() {
+                // Not here: an observer that waits would keep a thread of the runtime from serving others.
+                process.spawn_blocking(move || {
+                    observer.observe(&Event::RequestFailed { operation: OPERATION, code, status });
+                });
+            }
         })
     }
 
@@ -173,12 +176,6 @@ impl SignalRClient {
             "The client is closed.",
             "Make one SignalRServiceClient for each process, and call close() when the process ends.",
         ))
-    }
-
-    fn tell(&self, event: &Event) {
-        if let Some(observer) = &self.shared.observer {
-            observer.observe(event);
-        }
     }
 }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple, PyType};
+use pyo3::types::{
+    PyBool, PyByteArray, PyBytes, PyFloat, PyInt, PyMapping, PyMemoryView, PySequence, PyString, PyTuple, PyType,
+};
 use serde_json::{Map, Number, Value};
 
 use crate::claims::Claims;
@@ -28,8 +30,12 @@ pub fn text_argument<'a>(name: &str, value: &'a Bound<'_, PyAny>) -> Result<std:
     text(value).ok_or_else(|| {
         Error::new(
             Code::InvalidArgument,
-            format!("The argument {name} is not a text that can be encoded."),
-            format!("Pass {name}= as a str without surrogates; it is {}.", type_name(value)),
+            if value.is_instance_of::<PyString>() {
+                format!("The argument {name} has surrogates, which cannot be encoded.")
+            } else {
+                format!("The argument {name} is {} and not a text.", type_name(value))
+            },
+            format!("Pass {name}= as a str that can be encoded as UTF-8."),
         )
     })
 }
@@ -141,27 +147,37 @@ pub fn timeout(value: Option<&Bound<'_, PyAny>>) -> Result<Option<Duration>> {
 }
 
 /// Names of transports. One text is refused although it can be iterated: its letters are no transports.
-pub fn transports(value: &Bound<'_, PyAny>) -> Result<Transports> {
-    let names = texts(value).unwrap_or_default();
-    Transports::from_names(names.iter().map(String::as_str))
+pub fn transports(value: &Bound<'_, PyAny>) -> PyResult<Transports> {
+    let names = texts(value)?.unwrap_or_default();
+    Ok(Transports::from_names(names.iter().map(String::as_str))?)
 }
 
 /// Ids of connections that a message is not for.
-pub fn excluded(value: &Bound<'_, PyAny>) -> Result<Vec<String>> {
-    texts(value).filter(|ids| ids.iter().all(|id| !id.is_empty())).ok_or_else(|| {
-        Error::new(
+pub fn excluded(value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
+    let ids = texts(value)?.filter(|ids| ids.iter().all(|id| !id.is_empty()));
+    ids.ok_or_else(|| {
+        let error = Error::new(
             Code::InvalidArgument,
             "The connections to exclude are not a sequence of connection ids.",
             "Pass excluded=[connection_id, ...] with the ids as texts.",
-        )
+        );
+        error.into()
     })
 }
 
-fn texts(value: &Bound<'_, PyAny>) -> Option<Vec<String>> {
+/// The texts of an iterable; `None` if it is not one, or not of texts. What the iteration itself raises is its caller's.
+fn texts(value: &Bound<'_, PyAny>) -> PyResult<Option<Vec<String>>> {
+    let Ok(items) = value.try_iter() else { return Ok(None) };
     if value.is_instance_of::<PyString>() {
-        return None;
+        return Ok(None);
     }
-    value.try_iter().ok()?.map(|item| text(&item.ok()?).map(|text| text.into_owned())).collect()
+    let mut read = Vec::new();
+    for item in items {
+        let item = item?;
+        let Some(text) = text(&item) else { return Ok(None) };
+        read.push(text.into_owned());
+    }
+    Ok(Some(read))
 }
 
 /// Claims from a mapping, or from pairs if a name is to appear more than once.
@@ -246,19 +262,30 @@ pub fn json(value: &Bound<'_, PyAny>, depth: usize) -> Result<Value, JsonFault> 
     } else if value.is_instance_of::<PyFloat>() {
         let number = value.extract::<f64>().ok().and_then(Number::from_f64);
         number.map(Value::Number).ok_or(JsonFault::NonFinite)
-    } else if let Ok(mapping) = value.cast::<PyDict>() {
-        let entries = mapping.iter().map(|(key, value)| {
+    } else if let Ok(mapping) = value.cast::<PyMapping>() {
+        let items = mapping.items().map_err(|_| JsonFault::Type(type_name(value)))?;
+        let entries = items.iter().map(|item| {
+            let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) =
+                item.extract().map_err(|_| JsonFault::Type(type_name(&item)))?;
             let key = text(&key).ok_or_else(|| JsonFault::Key(type_name(&key)))?;
             Ok((key.into_owned(), json(&value, inner)?))
         });
         entries.collect::<Result<Map<_, _>, _>>().map(Value::Object)
-    } else if let Ok(list) = value.cast::<PyList>() {
+    } else if is_list(value) {
+        let sequence = value.cast::<PySequence>().ok().and_then(|sequence| sequence.to_list().ok());
+        let list = sequence.ok_or_else(|| JsonFault::Type(type_name(value)))?;
         list.iter().map(|item| json(&item, inner)).collect::<Result<_, _>>().map(Value::Array)
-    } else if let Ok(tuple) = value.cast::<PyTuple>() {
-        tuple.iter().map(|item| json(&item, inner)).collect::<Result<_, _>>().map(Value::Array)
     } else {
         Err(JsonFault::Type(type_name(value)))
     }
+}
+
+/// Whether a value is a list to JSON: any sequence, but bytes, which Python also counts among them.
+fn is_list(value: &Bound<'_, PyAny>) -> bool {
+    let is_bytes = value.is_instance_of::<PyBytes>()
+        || value.is_instance_of::<PyByteArray>()
+        || value.is_instance_of::<PyMemoryView>();
+    !is_bytes && value.cast::<PySequence>().is_ok()
 }
 
 fn integer(value: &Bound<'_, PyAny>) -> Result<Value, JsonFault> {

@@ -223,9 +223,8 @@ impl SignalRClient {
     /// Takes a new key from the credential if its owner has replaced it since the last look.
     fn follow_credential(&self, py: Python<'_>) -> PyResult<()> {
         let Some(held) = &self.credential else { return Ok(()) };
-        let key = held.credential.bind(py).getattr(intern!(py, "key"))?;
+        let key = current_key(held.credential.bind(py))?;
         if !key.is(&**held.seen.load()) {
-            let key = current_key(held.credential.bind(py))?;
             self.client.set_access_key(SigningKey::new(&key.to_cow()?, None));
             held.seen.store(Arc::new(key.into_any().unbind()));
         }

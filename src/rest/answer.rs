@@ -9,16 +9,18 @@ use crate::rest::Answer;
 /// The longest `Retry-After` that is believed; a larger one is more often a mistake than a plan.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
-/// Checks the answer to an operation that needs nothing but success.
-pub fn expect_success(operation: &str, answer: &Answer) -> Result<()> {
-    match answer.status {
-        200..=299 => Ok(()),
-        status => Err(refusal(operation, answer).with_status(status).with_retry_after(retry_after(answer))),
+/// Checks the answer to an operation that needs nothing but success, which has one status: `success`.
+pub fn expect_status(operation: &str, answer: &Answer, success: u16) -> Result<()> {
+    if answer.status == success {
+        return Ok(());
     }
+    Err(refusal(operation, answer).with_status(answer.status).with_retry_after(retry_after(answer)))
 }
 
 fn refusal(operation: &str, answer: &Answer) -> Error {
     match answer.status {
+        // A page of a portal or of the application itself says 200 to anything.
+        100..=299 => unexpected(format!("{operation} was answered with status {}.", answer.status)),
         300..=399 => Error::new(
             Code::RedirectRefused,
             format!("{operation} was answered with a redirect, which would carry the token to another place."),
@@ -61,6 +63,15 @@ fn refusal(operation: &str, answer: &Answer) -> Error {
             "Try again later; https://azure.status.microsoft tells whether others are affected.",
         ),
     }
+}
+
+/// The error for an answer that the service would not give.
+pub fn unexpected(message: String) -> Error {
+    Error::new(
+        Code::UnexpectedResponse,
+        message,
+        "Check that Endpoint (or server_endpoint=) is the address of the service: az signalr show -n <resource> -g <group> --query hostName",
+    )
 }
 
 /// The service says in `WWW-Authenticate` what it found wrong with a token.
@@ -114,7 +125,7 @@ mod tests {
     use super::*;
 
     fn error(answer: Answer) -> Error {
-        expect_success("send_to_all", &answer).unwrap_err()
+        expect_status("send_to_all", &answer, 202).unwrap_err()
     }
 
     fn with_body(status: u16, body: &str) -> Answer {
@@ -124,6 +135,8 @@ mod tests {
     #[test]
     fn every_status_has_its_code() {
         for (status, code) in [
+            (101, Code::UnexpectedResponse),
+            (200, Code::UnexpectedResponse),
             (302, Code::RedirectRefused),
             (400, Code::RequestRefused),
             (401, Code::Unauthorized),
@@ -138,7 +151,7 @@ mod tests {
             let error = error(with_body(status, ""));
             assert_eq!((error.code(), error.status()), (code, Some(status)));
         }
-        assert!(expect_success("send_to_all", &with_body(202, "")).is_ok());
+        assert!(expect_status("send_to_all", &with_body(202, ""), 202).is_ok());
     }
 
     #[test]

@@ -12,37 +12,40 @@ use crate::endpoint::Endpoint;
 use crate::env::ProxyVariables;
 use crate::error::{Code, Error, Result};
 use crate::process::ProcessState;
+use crate::rest::answer::unexpected;
 use crate::rest::{Answer, BODY_MAX, Method, Request};
-use crate::secret::Secret;
 
 /// What we call ourselves in requests.
 const USER_AGENT: &str = concat!("hubpass/", env!("CARGO_PKG_VERSION"));
 
-/// Hosts that are never reached through a proxy: this machine, and the link that managed identities are served on.
-const NEVER_PROXIED: &str = "localhost,127.0.0.0/8,::1,169.254.0.0/16";
+/// Hosts that are never reached through a proxy: the link that managed identities are served on. This machine is not
+/// among them because its connections are kept apart.
+const NEVER_PROXIED: &str = "169.254.0.0/16";
 
 /// Sends requests over HTTPS, and over HTTP to this machine.
 pub struct HttpTransport {
-    proxies: ProxyVariables,
-    /// The connections of the process that made them. They are dead in a forked child, which makes its own.
-    connections: ArcSwapOption<Connections>,
+    /// Connections to this machine, which never take the way of a proxy.
+    local: Connections,
+    remote: Connections,
 }
 
+/// The connections of the process that made them. They are dead in a forked child, which makes its own.
 struct Connections {
-    process: u32,
-    client: Client,
+    proxies: ProxyVariables,
+    made: ArcSwapOption<(u32, Client)>,
 }
 
 impl HttpTransport {
     /// A transport that will use these proxies. Nothing is opened before the first request.
     pub fn new(proxies: ProxyVariables) -> Self {
-        Self { proxies, connections: ArcSwapOption::empty() }
+        Self { local: Connections::new(ProxyVariables::default()), remote: Connections::new(proxies) }
     }
 
     /// Sends a request and reads its answer. Redirects are not followed: they would carry the bearer elsewhere.
     pub async fn send(&self, process: &ProcessState, request: Request) -> Result<Answer> {
         let endpoint = check_destination(&request)?;
-        let client = self.client(process)?;
+        let connections = if endpoint.is_loopback() { &self.local } else { &self.remote };
+        let client = connections.client(process)?;
         let failed = |error: reqwest::Error| transport_error(&request, &endpoint, error);
         let mut authorization =
             HeaderValue::from_str(&format!("Bearer {}", request.bearer.expose())).map_err(|_| {
@@ -70,28 +73,34 @@ impl HttpTransport {
             body: Vec::new(),
         };
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if answer.body.len() + chunk.len() > BODY_MAX {
-                return Err(Error::new(
-                    Code::UnexpectedResponse,
-                    format!("{} was answered with more than {BODY_MAX} bytes.", request.operation),
-                    "Check that the endpoint is the service's own address and not that of a proxy's page.",
-                )
-                .with_status(answer.status));
+            let room = BODY_MAX - answer.body.len();
+            answer.body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+            if chunk.len() > room {
+                if response.status().is_success() {
+                    let message = format!("{} was answered with more than {BODY_MAX} bytes.", request.operation);
+                    return Err(unexpected(message).with_status(answer.status));
+                }
+                // The status of a refusal says enough.
+                break;
             }
-            answer.body.extend_from_slice(&chunk);
         }
         Ok(answer)
     }
+}
+
+impl Connections {
+    fn new(proxies: ProxyVariables) -> Self {
+        Self { proxies, made: ArcSwapOption::empty() }
+    }
 
     fn client(&self, process: &ProcessState) -> Result<Client> {
-        if let Some(connections) = self.connections.load().as_ref().filter(|held| held.process == process.id()) {
-            return Ok(connections.client.clone());
+        if let Some((_, client)) = self.made.load().as_deref().filter(|(made_in, _)| *made_in == process.id()) {
+            return Ok(client.clone());
         }
         let client = self.build()?;
-        let replaced =
-            self.connections.swap(Some(Arc::new(Connections { process: process.id(), client: client.clone() })));
+        let replaced = self.made.swap(Some(Arc::new((process.id(), client.clone()))));
         // Connections of a parent process belong to its runtime: closing them here would wait for threads that are gone.
-        if let Some(inherited) = replaced.filter(|held| held.process != process.id()) {
+        if let Some(inherited) = replaced.filter(|replaced| replaced.0 != process.id()) {
             std::mem::forget(inherited);
         }
         Ok(client)
@@ -100,24 +109,17 @@ impl HttpTransport {
     #[allow(clippy::disallowed_methods, reason = "this file is the door of the network")]
     fn build(&self) -> Result<Client> {
         let mut builder = Client::builder().user_agent(USER_AGENT).redirect(redirect::Policy::none()).no_proxy();
-        let exceptions = match &self.proxies.exceptions {
-            Some(more) => format!("{NEVER_PROXIED},{more}"),
-            None => NEVER_PROXIED.to_owned(),
-        };
         let unusable =
             |what: &str, hint: &str| Error::new(Code::TransportUnavailable, format!("{what} cannot be used."), hint);
-        for (name, url, is_https) in
-            [("HTTPS_PROXY", &self.proxies.https, true), ("HTTP_PROXY", &self.proxies.http, false)]
-        {
-            let Some(url) = url.as_ref().map(Secret::expose) else { continue };
-            let proxy = if is_https { Proxy::https(url) } else { Proxy::http(url) };
-            let proxy = proxy.map_err(|_| {
+        if let Some(url) = &self.proxies.https {
+            let proxy = Proxy::https(url.expose()).map_err(|_| {
                 unusable(
-                    &format!("The proxy in the environment variable {name} (or ALL_PROXY)"),
-                    &format!("Set {name}=http://<host>:<port>, or unset it."),
+                    "The proxy in the environment variable HTTPS_PROXY (or ALL_PROXY)",
+                    "Set HTTPS_PROXY=http://<host>:<port>, or unset it.",
                 )
             })?;
-            builder = builder.proxy(proxy.no_proxy(NoProxy::from_string(&exceptions)));
+            let more = self.proxies.exceptions.as_deref().unwrap_or_default();
+            builder = builder.proxy(proxy.no_proxy(NoProxy::from_string(&format!("{NEVER_PROXIED},{more}"))));
         }
         builder.build().map_err(|error| {
             unusable(
@@ -145,8 +147,10 @@ fn check_destination(request: &Request) -> Result<Endpoint> {
     ))
 }
 
+/// A header's value; the lines of one that comes more than once are one list (RFC 9110 section 5.3).
 fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
-    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+    let lines: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+    (!lines.is_empty()).then(|| lines.join(", "))
 }
 
 /// What a failure on the way means. The text of the innermost cause is a system's message and holds no secret.
@@ -162,11 +166,20 @@ fn transport_error(request: &Request, endpoint: &Endpoint, error: reqwest::Error
     let cause = causes.last().cloned().unwrap_or_else(|| error.to_string());
     let host = endpoint.host();
     let operation = request.operation;
+    if has("invalid http") || has("invalid chunk") || has("message head is too large") {
+        return unexpected(format!("{operation} was answered by {host} with something that is not HTTP ({cause})."));
+    }
     let (code, message, hint) = if has("dns") || has("failed to lookup") || has("name resolution") {
         (
             Code::NameResolutionFailed,
             format!("{operation} failed: the name {host} does not resolve ({cause})."),
             "Check Endpoint, and with a private endpoint the DNS zone privatelink.service.signalr.net.",
+        )
+    } else if has("corrupt message") {
+        (
+            Code::TlsFailed,
+            format!("{operation} failed: {host} does not speak TLS at this port ({cause})."),
+            "Check the port in Endpoint or Port=; the service listens for https on 443.",
         )
     } else if has("certificate") || has("tls") {
         (
