@@ -99,6 +99,10 @@ codes! {
     ClaimNamesUser = "claim_names_user" => InvalidArgument,
     /// A message cannot be written as JSON, has no target, or is larger than the service accepts.
     InvalidMessage = "invalid_message" => InvalidArgument,
+    /// No identity could be had: the credential, Entra or the managed-identity endpoint refused or failed.
+    IdentityUnavailable = "identity_unavailable" => Service,
+    /// The service answered a renewal with the key that is in hand, which is too old or about to be.
+    KeyUnchanged = "key_unchanged" => Service,
     /// The service's network access rules refused the call.
     NetworkBlocked = "network_blocked" => NetworkBlocked,
     /// The identity lacks a role for the call.
@@ -142,6 +146,15 @@ impl Error {
     /// An error with what happened (`message`) and what to change (`hint`).
     pub fn new(code: Code, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { code, message: message.into(), hint: hint.into(), status: None, retry_after: None, source: None }
+    }
+
+    /// The error of a call whose event loop is gone, so that nobody will see it.
+    pub(crate) fn caller_gone() -> Self {
+        Self::new(
+            Code::ClientClosed,
+            "The event loop of the call is closed.",
+            "Await the call on a loop that runs until it returns.",
+        )
     }
 
     /// The same error with the HTTP status of the answer that caused it.

@@ -14,6 +14,7 @@ pub mod claims;
 pub mod client;
 pub mod clock;
 pub mod connection_string;
+pub mod credential;
 pub mod endpoint;
 pub mod env;
 pub mod error;
@@ -28,6 +29,7 @@ pub mod rest;
 pub mod secret;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod world;
 
 #[cfg(feature = "python")]
 mod python;

@@ -2,9 +2,32 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::error::Error;
+use crate::keys::Reported;
+
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Event {
+    /// A temporary key could not be fetched. The one in hand goes on to sign while it is good.
+    KeyFailed {
+        /// Why.
+        error: Error,
+    },
+    /// A temporary key replaced another, or none.
+    KeyRenewed {
+        /// Its name.
+        kid: String,
+    },
+    /// Somebody said that a key is dead.
+    KeyReported {
+        /// What became of the report.
+        reported: Reported,
+    },
+    /// A renewal brought the key that is in hand.
+    KeyUnchanged {
+        /// Its name.
+        kid: String,
+    },
     /// A token came near the length that the service accepts. Told once for each client.
     LargeToken {
         /// How many characters the token has.
@@ -20,6 +43,18 @@ pub enum Event {
         code: &'static str,
         /// The HTTP status of the answer, if there was one.
         status: Option<u16>,
+    },
+    /// A credential gave no token.
+    TokenFailed {
+        /// The credential's name.
+        credential: String,
+        /// Why.
+        error: Error,
+    },
+    /// A credential gave a token.
+    TokenRenewed {
+        /// The credential's name.
+        credential: String,
     },
 }
 

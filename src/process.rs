@@ -14,14 +14,24 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use crate::error::{Code, Error, Result};
 use crate::observe::Once;
 use crate::random;
+use crate::world::Pending;
 
-/// Which process asks, and its luck. Simulations have their own.
+/// Which process asks, its luck and its threads. Simulations have their own.
 pub trait Place: Send + Sync {
     /// The process id.
     fn process(&self) -> u32;
 
     /// A random number from 0 up to 1.
     fn random(&self) -> f64;
+
+    /// A random name, for the service's logs.
+    fn name(&self) -> Result<String>;
+
+    /// Starts a task.
+    fn spawn(&self, task: Pending<'static, ()>) -> Result<()>;
+
+    /// Runs something that may wait, on a thread kept for that.
+    fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>);
 }
 
 /// The process that we are in.
@@ -35,6 +45,22 @@ impl Place for ThisProcess {
 
     fn random(&self) -> f64 {
         random::fraction()
+    }
+
+    fn name(&self) -> Result<String> {
+        Ok(current()?.name().to_owned())
+    }
+
+    fn spawn(&self, task: Pending<'static, ()>) -> Result<()> {
+        current()?.spawn(task);
+        Ok(())
+    }
+
+    fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
+        // Without threads nobody can be told anything, and the caller has been told of that itself.
+        if let Ok(process) = current() {
+            process.spawn_blocking(work);
+        }
     }
 }
 

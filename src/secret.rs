@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
-/// A secret text. It is wiped from memory when dropped, prints as `[redacted]`, cannot be serialised, and its only
+/// A secret text. It is wiped from memory when dropped, prints as `[redacted]`, can be read but not
+/// serialised, and its only
 /// exit is [`Secret::expose`], which is easy to search for.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
@@ -18,6 +20,12 @@ impl Secret {
     /// The text itself, for the moment in which it is used.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::new)
     }
 }
 

@@ -3,10 +3,13 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::clock::Now;
+use crate::error::Result;
 use crate::process::Place;
+use crate::world::Pending;
 
 /// A clock that stands until it is moved.
 #[derive(Clone, Debug)]
@@ -37,22 +40,52 @@ impl ManualClock {
     }
 }
 
-/// A process of a simulation: an id that can change as after a fork, and luck from a seed.
-#[derive(Debug)]
+/// A process of a simulation: an id that can change as after a fork, luck from a seed, and tasks that run when they are
+/// told to.
 pub struct SimulatedProcess {
     id: AtomicU32,
     luck: AtomicU64,
+    tasks: Mutex<Vec<Pending<'static, ()>>>,
 }
 
 impl SimulatedProcess {
     /// A process whose luck follows from `seed`.
     pub fn new(id: u32, seed: u64) -> Self {
-        Self { id: AtomicU32::new(id), luck: AtomicU64::new(seed) }
+        Self { id: AtomicU32::new(id), luck: AtomicU64::new(seed), tasks: Mutex::default() }
     }
 
-    /// Goes on as another process, as a child does after a fork.
+    /// Goes on as another process, as a child does after a fork: the tasks of its parent are not in it.
     pub fn fork(&self, id: u32) {
         self.id.store(id, Ordering::SeqCst);
+        let inherited = std::mem::take(&mut *self.tasks());
+        std::mem::forget(inherited);
+    }
+
+    /// Runs every task as far as it gets, those included that it starts.
+    pub fn run(&self) {
+        let mut context = Context::from_waker(Waker::noop());
+        loop {
+            let mut tasks = std::mem::take(&mut *self.tasks());
+            let before = tasks.len();
+            tasks.retain_mut(|task| task.as_mut().poll(&mut context) == Poll::Pending);
+            let ended = before - tasks.len();
+            let mut started = self.tasks();
+            let is_idle = ended == 0 && started.is_empty();
+            tasks.append(&mut started);
+            *started = tasks;
+            if is_idle {
+                return;
+            }
+        }
+    }
+
+    /// How many tasks have not ended.
+    pub fn pending(&self) -> usize {
+        self.tasks().len()
+    }
+
+    fn tasks(&self) -> std::sync::MutexGuard<'_, Vec<Pending<'static, ()>>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -63,11 +96,24 @@ impl Place for SimulatedProcess {
 
     /// SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
     fn random(&self) -> f64 {
-        let mut mixed = self.luck.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::SeqCst);
-        mixed = mixed.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+        let mut mixed = self.luck.fetch_add(STEP, Ordering::SeqCst).wrapping_add(STEP);
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^= mixed >> 31;
         f64::from(u32::try_from(mixed >> 32).unwrap_or_default()) / (f64::from(u32::MAX) + 1.0)
+    }
+
+    fn name(&self) -> Result<String> {
+        Ok(format!("simulated-{}", self.process()))
+    }
+
+    fn spawn(&self, task: Pending<'static, ()>) -> Result<()> {
+        self.tasks().push(task);
+        Ok(())
+    }
+
+    fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
+        work();
     }
 }

@@ -2,4 +2,4 @@
 
 mod signalr;
 
-pub use signalr::{Negotiated, SignalRClient, SignalROptions};
+pub use signalr::{Credential, Negotiated, SignalRClient, SignalROptions};

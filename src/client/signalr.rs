@@ -7,41 +7,46 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use crate::clock::Now;
+use crate::credential::{Caller, Fault, Tokens};
 use crate::endpoint::{ApplicationName, Endpoints, Hub, HubAddress};
-use crate::env::ProxyVariables;
 use crate::error::{Code, Error, Result};
 use crate::jwt::Template;
-use crate::keys::SigningKey;
+use crate::keys::{KeyInHand, KeyPolicy, KeySource, SigningKey, TemporaryKeys};
 use crate::negotiate::{Negotiation, Signed, TOKEN_LARGE, TOKEN_MAX};
-use crate::observe::{Event, Observer, Once};
-use crate::process::ProcessState;
-use crate::rest::answer::expect_status;
+use crate::observe::{Event, Once};
+use crate::rest::answer::expect_success;
 use crate::rest::signalr::{Message, send_to_all};
-use crate::rest::transport::HttpTransport;
+use crate::rest::{Proof, SEND_TO_ALL};
+use crate::world::World;
+
+/// What proves to the service who we are.
+pub enum Credential {
+    /// A shared access key.
+    AccessKey(SigningKey),
+    /// Entra tokens, and the policy of the temporary keys that they buy.
+    Entra(Arc<Tokens>, KeyPolicy),
+}
 
 /// What a client is made of.
 pub struct SignalROptions {
     /// The service's addresses.
     pub endpoints: Endpoints,
-    /// The access key that signs.
-    pub access_key: SigningKey,
+    /// What proves who we are.
+    pub credential: Credential,
     /// The application that the hubs belong to.
     pub application: Option<ApplicationName>,
     /// The time that a call has if it says nothing else.
     pub timeout: Duration,
-    /// Who is told of events.
-    pub observer: Option<Arc<dyn Observer>>,
-    /// The proxies of the environment.
-    pub proxies: ProxyVariables,
+    /// Time, process and network.
+    pub world: World,
 }
 
 /// What the clients of all hubs of one service share.
 struct Shared {
     endpoints: Endpoints,
-    key: ArcSwap<SigningKey>,
+    keys: KeySource,
     timeout: Duration,
-    observer: Option<Arc<dyn Observer>>,
-    transport: HttpTransport,
+    world: World,
 }
 
 /// A client of one hub. It is made without I/O and starts no thread.
@@ -59,14 +64,17 @@ pub struct SignalRClient {
 impl SignalRClient {
     /// A client for a hub.
     pub fn new(options: SignalROptions, hub: Hub) -> Self {
-        let SignalROptions { endpoints, access_key, application, timeout, observer, proxies } = options;
-        let transport = HttpTransport::new(proxies);
-        let key = ArcSwap::from_pointee(access_key);
-        let shared = Arc::new(Shared { endpoints, key, timeout, observer, transport });
-        Self::on(shared, HubAddress { hub, application })
+        let SignalROptions { endpoints, credential, application, timeout, world } = options;
+        let keys = match credential {
+            Credential::AccessKey(key) => KeySource::Shared(ArcSwap::from_pointee(key)),
+            Credential::Entra(tokens, policy) => {
+                KeySource::Temporary(TemporaryKeys::new(policy, tokens, endpoints.clone(), world.clone()))
+            }
+        };
+        Self::on(Arc::new(Shared { endpoints, keys, timeout, world }), HubAddress { hub, application })
     }
 
-    /// A client for another hub of the same service, which shares key and connections.
+    /// A client for another hub of the same service, which shares keys and connections.
     pub fn for_hub(&self, hub: Hub) -> Self {
         Self::on(Arc::clone(&self.shared), HubAddress { hub, application: self.address.application.clone() })
     }
@@ -98,62 +106,114 @@ impl SignalRClient {
         &self.client_url
     }
 
-    /// Replaces the access key, for all hubs; the next token is signed by it.
+    /// Where the keys come from.
+    pub fn keys(&self) -> &KeySource {
+        &self.shared.keys
+    }
+
+    /// Reads the clocks that this client goes by.
+    pub fn now(&self) -> Now {
+        self.shared.world.clock.now()
+    }
+
+    /// Replaces the access key, for all hubs; the next token is signed by it. Temporary keys are not replaced by hand.
     pub fn set_access_key(&self, key: SigningKey) {
-        self.shared.key.store(Arc::new(key));
+        if let KeySource::Shared(held) = &self.shared.keys {
+            held.store(Arc::new(key));
+        }
+    }
+
+    /// A key to sign with, if one is in hand. `None`: wait with [`Self::obtain_key`].
+    pub fn key_in_hand(&self, now: Now, caller: impl FnOnce() -> Caller) -> Result<Option<KeyInHand>> {
+        self.check_open()?;
+        match &self.shared.keys {
+            KeySource::Shared(key) => Ok(Some(KeyInHand { key: key.load_full(), ends: None })),
+            KeySource::Temporary(keys) => keys.in_hand(now, caller),
+        }
+    }
+
+    /// A key to sign with, fetched if need be, within the time given.
+    pub async fn obtain_key(&self, caller: &Caller, timeout: Option<Duration>) -> Result<KeyInHand> {
+        self.check_open()?;
+        match &self.shared.keys {
+            KeySource::Shared(key) => Ok(KeyInHand { key: key.load_full(), ends: None }),
+            KeySource::Temporary(keys) => {
+                self.within(timeout, "The request for a temporary key", keys.obtain(caller)).await
+            }
+        }
     }
 
     /// Signs a token for a client.
-    pub fn negotiate(&self, now: Now, negotiation: &Negotiation<'_>) -> Result<Negotiated> {
-        self.check_open()?;
-        let key = self.shared.key.load();
+    pub fn sign(&self, now: Now, negotiation: &Negotiation<'_>, key: &KeyInHand) -> Result<Negotiated> {
         let held = self.template.load();
-        let signed = match held.as_ref().filter(|template| Arc::ptr_eq(template.key(), &key)) {
+        let mut signed = match held.as_ref().filter(|template| Arc::ptr_eq(template.key(), &key.key)) {
             Some(template) => negotiation.sign(template, now)?,
             None => {
-                let template = Arc::new(Template::new(Arc::clone(&key), &self.client_audience));
+                let template = Arc::new(Template::new(Arc::clone(&key.key), &self.client_audience));
                 self.template.store(Some(Arc::clone(&template)));
                 negotiation.sign(&template, now)?
             }
         };
+        if let Some(ends) = key.ends {
+            signed.expires_on = signed.expires_on.min(ends);
+        }
         let warn_of_length = signed.is_large && self.large_token_told.first();
-        if let Some(observer) = self.shared.observer.as_ref().filter(|_| warn_of_length) {
-            observer.observe(&Event::LargeToken { length: signed.token.len(), limit: TOKEN_MAX });
+        if warn_of_length {
+            self.shared.world.tell(Event::LargeToken { length: signed.token.len(), limit: TOKEN_MAX });
         }
         Ok(Negotiated { signed, warn_of_length })
     }
 
     /// Sends a message to every client of the hub, except the connections in `excluded`.
     ///
-    /// It is not sent again after a failure: the service may have delivered it.
+    /// It is not sent again after a failure, because the service may have delivered it; but a refused Entra token is
+    /// renewed once, because with that the service has delivered nothing.
     pub async fn send_to_all(
         &self,
-        process: &ProcessState,
         message: Message,
         excluded: Vec<String>,
+        caller: &Caller,
         timeout: Option<Duration>,
     ) -> Result<()> {
-        const OPERATION: &str = "send_to_all";
-        const ACCEPTED: u16 = 202;
+        let operation = &SEND_TO_ALL;
         let work = async {
             self.check_open()?;
             let unsigned = send_to_all(&self.shared.endpoints, &self.address, message, &excluded);
-            let request = unsigned.sign(&self.shared.key.load_full(), Now::read(), process.name())?;
-            let answer = self.shared.transport.send(process, request).await?;
-            expect_status(OPERATION, &answer, ACCEPTED)
-        };
-        let limit = timeout.unwrap_or(self.shared.timeout);
-        let outcome =
-            tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(deadline_exceeded(OPERATION, limit)));
-        outcome.inspect_err(|error| {
-            let (code, status) = (error.code().as_str(), error.status());
-            if let Some(observer) = self.shared.observer.clone() {
-                // Not here: an observer that waits would keep a thread of the runtime from serving others.
-                process.spawn_blocking(move || {
-                    observer.observe(&Event::RequestFailed { operation: OPERATION, code, status });
-                });
+            let world = &self.shared.world;
+            match &self.shared.keys {
+                KeySource::Shared(key) => {
+                    let request = unsigned.sign(&key.load_full(), world.clock.now(), &world.place.name()?)?;
+                    expect_success(operation, &Proof::AccessKey, &world.transport.send(request).await?)
+                }
+                KeySource::Temporary(keys) => {
+                    let token = keys.tokens().obtain(caller).await.map_err(Fault::into_error)?;
+                    let request = unsigned.clone().with_bearer(token.value().secret());
+                    let outcome =
+                        expect_success(operation, &token.value().proof(), &world.transport.send(request).await?);
+                    if !matches!(&outcome, Err(error) if error.code() == Code::Unauthorized) {
+                        return outcome;
+                    }
+                    keys.tokens().forget(&token);
+                    let token = keys.tokens().obtain(caller).await.map_err(Fault::into_error)?;
+                    let request = unsigned.with_bearer(token.value().secret());
+                    expect_success(operation, &token.value().proof(), &world.transport.send(request).await?)
+                }
             }
+        };
+        self.within(timeout, operation.name, work).await.inspect_err(|error| {
+            let (code, status) = (error.code().as_str(), error.status());
+            self.shared.world.tell(Event::RequestFailed { operation: operation.name, code, status });
         })
+    }
+
+    async fn within<T>(
+        &self,
+        timeout: Option<Duration>,
+        what: &str,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let limit = timeout.unwrap_or(self.shared.timeout);
+        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(deadline_exceeded(what, limit)))
     }
 
     /// Refuses further calls. Clients of other hubs made from this one go on.

@@ -1,5 +1,13 @@
 //! What signs: the key behind a client token.
 
+mod policy;
+mod ring;
+mod source;
+
+pub use policy::KeyPolicy;
+pub use ring::{Absorbed, KeyRing, Reported, TemporaryKey};
+pub use source::{Counters, KeyInHand, KeySource, TemporaryKeys};
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -51,7 +51,7 @@ impl Default for CellPolicy {
 }
 
 /// Something held, with its times.
-struct Held<T> {
+pub struct Held<T> {
     value: Arc<T>,
     timeline: Timeline,
     /// The age in milliseconds from which a caller has to look closer. It starts at the lower bound and moves to what the
@@ -65,11 +65,23 @@ impl<T> Held<T> {
         Arc::new(Self { value, timeline, look_after })
     }
 
-    fn age(&self, now: Now) -> Duration {
+    /// The thing itself.
+    pub fn value(&self) -> &Arc<T> {
+        &self.value
+    }
+
+    /// Its times.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// How old it is.
+    pub fn age(&self, now: Now) -> Duration {
         now.age_of(self.timeline.sent)
     }
 
-    fn is_usable(&self, now: Now) -> bool {
+    /// Whether it is good.
+    pub fn is_usable(&self, now: Now) -> bool {
         self.age(now) < self.timeline.usable_for
     }
 
@@ -83,9 +95,9 @@ impl<T> Held<T> {
 /// The answer to whoever asks a cell.
 pub enum Acquired<T> {
     /// Here it is.
-    Serve(Arc<T>),
+    Serve(Arc<Held<T>>),
     /// Here it is; it is due, and the caller has to see to it that it is fetched, without waiting for that.
-    ServeAndLead(Arc<T>, Lease<T>),
+    ServeAndLead(Arc<Held<T>>, Lease<T>),
     /// Nothing good is held, and the caller has to see to it that it is fetched.
     Lead(Lease<T>),
     /// Nothing good is held, and somebody is fetching: wait, then ask again.
@@ -157,7 +169,7 @@ impl<T> Cell<T> {
         if let Some(held) = self.inner.held.load().as_ref() {
             let age = held.age(now);
             if age < held.timeline.usable_for && milliseconds(age) < held.look_after.load(Ordering::Relaxed) {
-                return Acquired::Serve(Arc::clone(&held.value));
+                return Acquired::Serve(Arc::clone(held));
             }
         }
         self.decide(now, place)
@@ -173,19 +185,18 @@ impl<T> Cell<T> {
             let renew_at = held.renew_at(fraction);
             held.look_after.store(milliseconds(renew_at), Ordering::Relaxed);
             if milliseconds(held.age(now)) < milliseconds(renew_at) {
-                return Acquired::Serve(Arc::clone(&held.value));
+                return Acquired::Serve(Arc::clone(held));
             }
         }
-        let value = held.map(|held| Arc::clone(&held.value));
         if let Some((number, began)) = state.flight
             && now.age_of(began) < self.inner.policy.flight_max
         {
             let ticket = || Ticket { flights: Arc::clone(&flights), number };
-            return value.map_or_else(|| Acquired::Wait(ticket()), Acquired::Serve);
+            return held.map_or_else(|| Acquired::Wait(ticket()), Acquired::Serve);
         }
         if let Some((pause, remaining)) = state.pause.as_ref().and_then(|pause| Some((pause, pause.remaining(now)?))) {
             let error = || pause.error.clone().with_retry_after(Some(remaining));
-            return value.map_or_else(|| Acquired::Fail(error()), Acquired::Serve);
+            return held.map_or_else(|| Acquired::Fail(error()), Acquired::Serve);
         }
         state.flights_begun += 1;
         let number = state.flights_begun;
@@ -195,15 +206,15 @@ impl<T> Cell<T> {
         drop(state);
         waiting.into_iter().for_each(Waker::wake);
         let lease = Lease { cell: Arc::clone(&self.inner), flights, number, ended: false };
-        match value {
-            Some(value) => Acquired::ServeAndLead(value, lease),
+        match held {
+            Some(held) => Acquired::ServeAndLead(held, lease),
             None => Acquired::Lead(lease),
         }
     }
 
     /// What is held, good or not, with its times.
-    pub fn held(&self) -> Option<(Arc<T>, Timeline)> {
-        self.inner.held.load().as_ref().map(|held| (Arc::clone(&held.value), held.timeline))
+    pub fn held(&self) -> Option<Arc<Held<T>>> {
+        self.inner.held.load_full()
     }
 
     /// Puts something else in place of what is held, or nothing. A pause after failures ends, so that the next caller
@@ -288,6 +299,16 @@ impl<T> Lease<T> {
             std::mem::take(&mut state.wakers)
         };
         waiting.into_iter().for_each(Waker::wake);
+    }
+
+    /// Ends with the value that is held already, perhaps with other times, and a pause as after an error: it is good, but
+    /// no younger than it was.
+    pub fn keep(self, value: Arc<T>, timeline: Timeline, reason: Error, now: Now, place: &dyn Place) {
+        {
+            let _state = self.flights.lock();
+            self.cell.held.store(Some(Held::new(value, timeline)));
+        }
+        self.fail(reason, now, place);
     }
 
     /// Ends with an error, and a pause before the next fetch. What is held stays. If this lease was given up meanwhile,

@@ -3,66 +3,109 @@
 
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use crate::error::{Code, Error, Result};
-use crate::rest::Answer;
+use crate::keys::TemporaryKey;
+use crate::rest::{ACCESS_KEY, Answer, Operation, Proof};
+use crate::secret::Secret;
 
 /// The longest `Retry-After` that is believed; a larger one is more often a mistake than a plan.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
-/// Checks the answer to an operation that needs nothing but success, which has one status: `success`.
-pub fn expect_status(operation: &str, answer: &Answer, success: u16) -> Result<()> {
-    if answer.status == success {
+/// Checks the answer to an operation that needs nothing but success.
+pub fn expect_success(operation: &Operation, proof: &Proof, answer: &Answer) -> Result<()> {
+    if answer.status == operation.success {
         return Ok(());
     }
-    Err(refusal(operation, answer).with_status(answer.status).with_retry_after(retry_after(answer)))
+    Err(refusal(operation, proof, answer).with_status(answer.status).with_retry_after(retry_after(answer)))
 }
 
-fn refusal(operation: &str, answer: &Answer) -> Error {
+/// Reads a temporary key: a JSON object with `KeyId` and `AccessKey`, named just so and not empty
+/// (`MicrosoftEntraAccessKey` in Azure/azure-signalr).
+pub fn temporary_key(proof: &Proof, answer: &Answer) -> Result<TemporaryKey> {
+    #[derive(Deserialize)]
+    struct Body {
+        #[serde(rename = "KeyId")]
+        key_id: String,
+        #[serde(rename = "AccessKey")]
+        access_key: Secret,
+    }
+    const NAME_MAX: usize = 256;
+    const KEY_MAX: usize = 4096;
+    expect_success(&ACCESS_KEY, proof, answer)?;
+    let body: Body = serde_json::from_slice(&answer.body).map_err(|_| {
+        // The error of the parser would quote the answer.
+        unexpected(format!("{} was answered with something that is not a key.", ACCESS_KEY.name))
+    })?;
+    let is_a_name = |name: &str| !name.is_empty() && name.len() <= NAME_MAX && !name.chars().any(char::is_control);
+    if !is_a_name(&body.key_id) || body.access_key.expose().is_empty() || body.access_key.expose().len() > KEY_MAX {
+        return Err(unexpected(format!("{} was answered with a key that cannot be one.", ACCESS_KEY.name)));
+    }
+    Ok(TemporaryKey::new(body.key_id, body.access_key))
+}
+
+fn refusal(operation: &Operation, proof: &Proof, answer: &Answer) -> Error {
+    let name = operation.name;
     match answer.status {
         // A page of a portal or of the application itself says 200 to anything.
-        100..=299 => unexpected(format!("{operation} was answered with status {}.", answer.status)),
+        100..=299 => unexpected(format!("{name} was answered with status {}.", answer.status)),
         300..=399 => Error::new(
             Code::RedirectRefused,
-            format!("{operation} was answered with a redirect, which would carry the token to another place."),
+            format!("{name} was answered with a redirect, which would carry the token to another place."),
             "Set the endpoint (or server_endpoint=) to the final address of the service.",
         ),
-        401 => unauthorized(operation, answer),
+        401 => unauthorized(name, proof, answer),
         403 if is_network_refusal(&answer.body) => Error::new(
             Code::NetworkBlocked,
-            format!("{operation} was refused by the network access rules of the service."),
+            format!("{name} was refused by the network access rules of the service."),
             "Allow \"Server connection\" and \"REST API\" for this network: az signalr network-rule update --public-network --allow ServerConnection RESTAPI -n <resource> -g <group>",
         ),
-        403 => Error::new(
-            Code::PermissionMissing,
-            format!("{operation} was refused: the identity lacks the permission for it."),
-            "Assign the role \"SignalR REST API Owner\": az role assignment create --role \"SignalR REST API Owner\" --assignee <object id> --scope <resource id>",
-        ),
+        403 => permission_missing(operation, proof),
         404 => Error::new(
             Code::NotFound,
-            format!("{operation} found no such resource at the endpoint."),
+            format!("{name} found no such resource at the endpoint."),
             "Check Endpoint in the connection string: az signalr show -n <resource> -g <group> --query hostName",
         ),
         413 => Error::new(
             Code::RequestRefused,
-            format!("{operation} was refused: the request is too large."),
+            format!("{name} was refused: the request is too large."),
             "Pass smaller arguments to send_to_all(), or a URL from which clients fetch the rest.",
         ),
         429 => Error::new(
             Code::Throttled,
-            format!("{operation} was refused: the service asks for fewer calls."),
+            format!("{name} was refused: the service asks for fewer calls."),
             "Wait for retry_after seconds, or add units: az signalr update --unit-count <n> -n <resource> -g <group>",
         ),
         400..=499 => Error::new(
             Code::RequestRefused,
-            format!("{operation} was refused with status {}{}.", answer.status, error_code(answer)),
+            format!("{name} was refused with status {}{}.", answer.status, error_code(answer)),
             "Check the arguments of the call; the status says what the service found wrong.",
         ),
         status => Error::new(
             Code::ServiceUnavailable,
-            format!("{operation} failed: the service answered with status {status}."),
+            format!("{name} failed: the service answered with status {status}."),
             "Try again later; https://azure.status.microsoft tells whether others are affected.",
         ),
     }
+}
+
+/// Azure's built-in roles and their data actions: "Azure built-in roles for Web and Mobile" of Microsoft's documentation.
+fn permission_missing(operation: &Operation, proof: &Proof) -> Error {
+    let Operation { name, roles: [least, all], action, .. } = operation;
+    let identity = match proof {
+        Proof::AccessKey => None,
+        Proof::Entra { object_id } => object_id.as_deref(),
+    };
+    let who = identity.map_or_else(|| "the identity".to_owned(), |id| format!("the identity with object id {id}"));
+    let assignee = identity.unwrap_or("<object id>");
+    Error::new(
+        Code::PermissionMissing,
+        format!("{name} was refused: {who} lacks the action {action}."),
+        format!(
+            "Assign the role \"{least}\" or \"{all}\": az role assignment create --role \"{least}\" --assignee {assignee} --scope <resource id>. A new assignment can take up to 30 minutes to act."
+        ),
+    )
 }
 
 /// The error for an answer that the service would not give.
@@ -75,9 +118,14 @@ pub fn unexpected(message: String) -> Error {
 }
 
 /// The service says in `WWW-Authenticate` what it found wrong with a token.
-fn unauthorized(operation: &str, answer: &Answer) -> Error {
+fn unauthorized(operation: &str, proof: &Proof, answer: &Answer) -> Error {
     let reason = answer.www_authenticate.as_deref().unwrap_or_default().to_ascii_lowercase();
-    let (finding, hint) = if reason.contains("signature") {
+    let (finding, hint) = if matches!(proof, Proof::Entra { .. }) {
+        (
+            "the service does not accept the Entra token",
+            "Check that the credential belongs to the tenant of the resource (az account show --query tenantId), and that scope= is https://signalr.azure.com/.default.",
+        )
+    } else if reason.contains("signature") {
         (
             "the access key is not one of the resource's keys",
             "Take a current AccessKey: az signalr key list -n <resource> -g <group>",
@@ -123,13 +171,14 @@ fn retry_after(answer: &Answer) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rest::SEND_TO_ALL;
 
     fn error(answer: Answer) -> Error {
-        expect_status("send_to_all", &answer, 202).unwrap_err()
+        expect_success(&SEND_TO_ALL, &Proof::AccessKey, &answer).unwrap_err()
     }
 
     fn with_body(status: u16, body: &str) -> Answer {
-        Answer { status, body: body.as_bytes().to_vec(), ..Answer::default() }
+        Answer { status, body: body.as_bytes().to_vec().into(), ..Answer::default() }
     }
 
     #[test]
@@ -151,7 +200,7 @@ mod tests {
             let error = error(with_body(status, ""));
             assert_eq!((error.code(), error.status()), (code, Some(status)));
         }
-        assert!(expect_status("send_to_all", &with_body(202, ""), 202).is_ok());
+        assert!(expect_success(&SEND_TO_ALL, &Proof::AccessKey, &with_body(202, "")).is_ok());
     }
 
     #[test]
@@ -182,5 +231,51 @@ mod tests {
         assert_eq!(wait("7"), Some(Duration::from_secs(7)));
         assert_eq!(wait("99999"), Some(RETRY_AFTER_MAX));
         assert_eq!(wait("soon"), None);
+    }
+
+    #[test]
+    fn a_missing_role_is_named_with_the_command_that_assigns_it() {
+        let proof = Proof::Entra { object_id: Some("11111111-2222".to_owned()) };
+        let error = expect_success(&ACCESS_KEY, &proof, &with_body(403, "{}")).unwrap_err();
+        assert_eq!(error.code(), Code::PermissionMissing);
+        for part in [
+            "SignalR App Server",
+            "SignalR Service Owner",
+            "az role assignment create",
+            "--assignee 11111111-2222",
+            "30 minutes",
+        ] {
+            assert!(error.hint().contains(part), "{part}: {}", error.hint());
+        }
+        assert!(error.message().contains("Microsoft.SignalRService/SignalR/auth/accessKey/action"));
+    }
+
+    /// Section D of the golden vectors: what newer official code accepts as a key.
+    #[test]
+    fn a_key_has_two_members_of_exact_names() {
+        let read = |status, body: &str| {
+            temporary_key(&Proof::Entra { object_id: None }, &with_body(status, body)).map(|key| key.kid().to_owned())
+        };
+        assert_eq!(read(200, r#"{"KeyId":"foo","AccessKey":"KEY"}"#).unwrap(), "foo");
+        assert_eq!(read(200, r#"{"AccessKey":"KEY","KeyId":"foo","x":1}"#).unwrap(), "foo");
+        for body in [
+            r#"{"keyId":"foo","accessKey":"KEY"}"#,
+            r#"{"KeyId":1,"AccessKey":"KEY"}"#,
+            r#"{"KeyId":"","AccessKey":"KEY"}"#,
+            r#"{"KeyId":"foo","AccessKey":""}"#,
+            r#"{"KeyId":"foo"}"#,
+            "<html>KEY</html>",
+            "",
+        ] {
+            let error = read(200, body).unwrap_err();
+            assert_eq!(error.code(), Code::UnexpectedResponse, "{body}");
+            assert!(!format!("{error}").contains("KEY"), "{error}");
+        }
+        for status in [202, 204] {
+            assert_eq!(
+                read(status, r#"{"KeyId":"foo","AccessKey":"KEY"}"#).unwrap_err().code(),
+                Code::UnexpectedResponse
+            );
+        }
     }
 }

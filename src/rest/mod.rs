@@ -7,24 +7,78 @@ pub mod answer;
 pub mod signalr;
 pub mod transport;
 
+use std::fmt;
+
+use zeroize::Zeroizing;
+
 use crate::secret::Secret;
 
 /// The most that an answer may hold. The service's answers are small; a larger one comes from somebody else.
 pub const BODY_MAX: usize = 64 * 1024;
 
+/// An operation of the service: what errors say of it, and what it needs.
+#[derive(Debug)]
+pub struct Operation {
+    /// What it is called: the name of the public method.
+    pub name: &'static str,
+    /// The one status that means success.
+    pub success: u16,
+    /// The built-in roles that allow it, the least one first.
+    pub roles: [&'static str; 2],
+    /// The data action that it is, as roles name it.
+    pub action: &'static str,
+}
+
+/// `POST /api/hubs/{hub}/:send`.
+pub static SEND_TO_ALL: Operation = Operation {
+    name: "send_to_all",
+    success: 202,
+    roles: ["SignalR REST API Owner", "SignalR Service Owner"],
+    action: "Microsoft.SignalRService/SignalR/hub/send/action",
+};
+
+/// `GET /api/v1/auth/accessKey`.
+pub static ACCESS_KEY: Operation = Operation {
+    name: "The request for a temporary key",
+    success: 200,
+    roles: ["SignalR App Server", "SignalR Service Owner"],
+    action: "Microsoft.SignalRService/SignalR/auth/accessKey/action",
+};
+
+/// What proves who we are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// A token signed by the access key.
+    AccessKey,
+    /// An Entra token of the identity with this object id, if the token says it.
+    Entra {
+        /// The object id.
+        object_id: Option<String>,
+    },
+}
+
 /// A request, before it is sent.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// What it is for, in errors and events: the name of the public method.
-    pub operation: &'static str,
+    /// What it is for, in errors.
+    pub purpose: &'static str,
     /// The HTTP method.
     pub method: Method,
     /// The whole URL.
     pub url: String,
-    /// What authenticates us.
-    pub bearer: Secret,
-    /// A JSON body.
-    pub body: Option<Vec<u8>>,
+    /// Headers, all of which are kept out of logs.
+    pub headers: Vec<(&'static str, Secret)>,
+    /// The body with its type.
+    pub body: Option<Body>,
+}
+
+/// The body of a request. It may hold a client secret.
+#[derive(Clone, Debug)]
+pub struct Body {
+    /// `Content-Type`.
+    pub content_type: &'static str,
+    /// The body.
+    pub text: Secret,
 }
 
 /// The HTTP methods that the service's operations use.
@@ -36,8 +90,8 @@ pub enum Method {
     Post,
 }
 
-/// An answer, whole and within bounds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// An answer, whole and within bounds. It may hold a token or a key.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
@@ -48,5 +102,11 @@ pub struct Answer {
     /// `x-ms-error-code`.
     pub error_code: Option<String>,
     /// The body.
-    pub body: Vec<u8>,
+    pub body: Zeroizing<Vec<u8>>,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").field("status", &self.status).field("length", &self.body.len()).finish_non_exhaustive()
+    }
 }

@@ -12,7 +12,7 @@ use crate::error::{Code, Error, Result};
 use crate::jwt::Template;
 use crate::keys::SigningKey;
 use crate::negotiate::TOKEN_MAX;
-use crate::rest::{Method, Request};
+use crate::rest::{ACCESS_KEY, Body, Method, Request, SEND_TO_ALL};
 use crate::secret::Secret;
 
 /// The version of the operations.
@@ -28,7 +28,7 @@ const TOKEN_LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// A call of a method on clients.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
-    body: Vec<u8>,
+    body: Secret,
 }
 
 impl Message {
@@ -40,14 +40,14 @@ impl Message {
                 "Pass target= with the name of the clients' method, such as client.send_to_all(\"newMessage\", text).",
             ));
         }
-        let body = serde_json::json!({"Target": target, "Arguments": arguments}).to_string().into_bytes();
+        let body = serde_json::json!({"Target": target, "Arguments": arguments}).to_string();
         if body.len() > MESSAGE_MAX {
             return Err(invalid_message(
                 format!("The message has {} bytes, and the service accepts {MESSAGE_MAX}.", body.len()),
                 "Pass smaller arguments to send_to_all(), or a URL from which clients fetch the rest.",
             ));
         }
-        Ok(Self { body })
+        Ok(Self { body: Secret::new(body) })
     }
 }
 
@@ -68,7 +68,7 @@ pub fn send_to_all(endpoints: &Endpoints, address: &HubAddress, message: Message
         query.append_pair("excluded", connection_id);
     }
     Unsigned {
-        operation: "send_to_all",
+        purpose: SEND_TO_ALL.name,
         method: Method::Post,
         resource: endpoints.server.join(&format!("api/hubs/{hub}/:send")),
         query: query.finish(),
@@ -76,15 +76,21 @@ pub fn send_to_all(endpoints: &Endpoints, address: &HubAddress, message: Message
     }
 }
 
+/// Asks for a temporary key (`MicrosoftEntraAccessKey` in Azure/azure-signalr).
+pub fn access_key(endpoints: &Endpoints) -> Unsigned {
+    let resource = endpoints.server.join("api/v1/auth/accessKey");
+    Unsigned { purpose: ACCESS_KEY.name, method: Method::Get, resource, query: String::new(), body: None }
+}
+
 /// A request that lacks only what authenticates it.
 #[derive(Clone, Debug)]
 pub struct Unsigned {
-    operation: &'static str,
+    purpose: &'static str,
     method: Method,
     /// The URL without its query: also the audience of the token.
     resource: String,
     query: String,
-    body: Option<Vec<u8>>,
+    body: Option<Secret>,
 }
 
 impl Unsigned {
@@ -105,12 +111,21 @@ impl Unsigned {
             ));
         }
         let bearer = Secret::new(payload.sign());
-        Ok(self.with_bearer(bearer))
+        Ok(self.with_bearer(&bearer))
     }
 
-    fn with_bearer(self, bearer: Secret) -> Request {
-        let url = format!("{}?{}", self.resource, self.query);
-        Request { operation: self.operation, method: self.method, url, bearer, body: self.body }
+    /// The same request with a token from elsewhere.
+    pub fn with_bearer(self, bearer: &Secret) -> Request {
+        let url = if self.query.is_empty() { self.resource } else { format!("{}?{}", self.resource, self.query) };
+        let authorization = Secret::new(format!("Bearer {}", bearer.expose()));
+        let body = self.body.map(|text| Body { content_type: "application/json; charset=utf-8", text });
+        Request {
+            purpose: self.purpose,
+            method: self.method,
+            url,
+            headers: vec![("authorization", authorization)],
+            body,
+        }
     }
 }
 
@@ -140,7 +155,9 @@ mod tests {
         let message = Message::new("say", &[json!("hi"), json!(null)]).unwrap();
         let excluded: Vec<String> = excluded.iter().map(|&id| id.to_owned()).collect();
         let key = Arc::new(SigningKey::new("key", None));
-        send_to_all(&endpoints, &address, message, &excluded).sign(&key, Now::at(Duration::from_secs(7)), "me").unwrap()
+        send_to_all(&endpoints, &address, message, &excluded)
+            .sign(&key, Now::at(Duration::from_secs(7), Duration::ZERO), "me")
+            .unwrap()
     }
 
     #[test]
@@ -150,7 +167,7 @@ mod tests {
             request.url,
             "https://a.example:8443/base/api/hubs/chat%5B1%5D/:send?application=shop&api-version=2024-12-01&excluded=c%2F1&excluded=c+2"
         );
-        assert_eq!(request.body.as_deref(), Some(br#"{"Target":"say","Arguments":["hi",null]}"#.as_slice()));
+        assert_eq!(request.body.unwrap().text.expose(), r#"{"Target":"say","Arguments":["hi",null]}"#);
     }
 
     #[test]

@@ -2,25 +2,39 @@
 
 use std::error::Error as StdError;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest::{Client, NoProxy, Proxy, redirect};
 use url::Url;
+use zeroize::Zeroizing;
 
 use crate::endpoint::Endpoint;
 use crate::env::ProxyVariables;
 use crate::error::{Code, Error, Result};
-use crate::process::ProcessState;
+use crate::process::{self, ProcessState};
 use crate::rest::answer::unexpected;
 use crate::rest::{Answer, BODY_MAX, Method, Request};
+use crate::secret::Secret;
+use crate::world::Pending;
 
 /// What we call ourselves in requests.
 const USER_AGENT: &str = concat!("hubpass/", env!("CARGO_PKG_VERSION"));
 
+/// The longest that one request may take. The caller's own time is usually shorter; this ends what nobody waits for.
+const REQUEST_MAX: Duration = Duration::from_secs(30);
+
 /// Hosts that are never reached through a proxy: the link that managed identities are served on. This machine is not
 /// among them because its connections are kept apart.
 const NEVER_PROXIED: &str = "169.254.0.0/16";
+
+/// The way to the network. Simulations have their own.
+pub trait Transport: Send + Sync {
+    /// Sends a request and reads its answer, whatever its status. Redirects are not followed: they would carry a bearer to
+    /// another place.
+    fn send(&self, request: Request) -> Pending<'_, Result<Answer>>;
+}
 
 /// Sends requests over HTTPS, and over HTTP to this machine.
 pub struct HttpTransport {
@@ -41,28 +55,21 @@ impl HttpTransport {
         Self { local: Connections::new(ProxyVariables::default()), remote: Connections::new(proxies) }
     }
 
-    /// Sends a request and reads its answer. Redirects are not followed: they would carry the bearer elsewhere.
-    pub async fn send(&self, process: &ProcessState, request: Request) -> Result<Answer> {
+    async fn exchange(&self, request: Request) -> Result<Answer> {
+        let process = process::current()?;
         let endpoint = check_destination(&request)?;
         let connections = if endpoint.is_loopback() { &self.local } else { &self.remote };
         let client = connections.client(process)?;
         let failed = |error: reqwest::Error| transport_error(&request, &endpoint, error);
-        let mut authorization =
-            HeaderValue::from_str(&format!("Bearer {}", request.bearer.expose())).map_err(|_| {
-                Error::new(
-                    Code::CredentialUnsupported,
-                    "The credential's token has characters that no HTTP header can carry.",
-                    "Pass a credential whose get_token() returns an access token as Microsoft Entra ID issues it.",
-                )
-            })?;
-        authorization.set_sensitive(true);
         let mut builder = match request.method {
             Method::Get => client.get(&request.url),
             Method::Post => client.post(&request.url),
         };
-        builder = builder.header(AUTHORIZATION, authorization);
+        for (name, value) in &request.headers {
+            builder = builder.header(*name, header_value(value)?);
+        }
         if let Some(body) = &request.body {
-            builder = builder.header(CONTENT_TYPE, "application/json; charset=utf-8").body(body.clone());
+            builder = builder.header(CONTENT_TYPE, body.content_type).body(body.text.expose().to_owned());
         }
         let mut response = builder.send().await.map_err(failed)?;
         let mut answer = Answer {
@@ -70,14 +77,14 @@ impl HttpTransport {
             www_authenticate: text(response.headers(), &WWW_AUTHENTICATE),
             retry_after: text(response.headers(), &RETRY_AFTER),
             error_code: text(response.headers(), &HeaderName::from_static("x-ms-error-code")),
-            body: Vec::new(),
+            body: Zeroizing::default(),
         };
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             let room = BODY_MAX - answer.body.len();
             answer.body.extend_from_slice(&chunk[..chunk.len().min(room)]);
             if chunk.len() > room {
                 if response.status().is_success() {
-                    let message = format!("{} was answered with more than {BODY_MAX} bytes.", request.operation);
+                    let message = format!("{} was answered with more than {BODY_MAX} bytes.", request.purpose);
                     return Err(unexpected(message).with_status(answer.status));
                 }
                 // The status of a refusal says enough.
@@ -86,6 +93,25 @@ impl HttpTransport {
         }
         Ok(answer)
     }
+}
+
+impl Transport for HttpTransport {
+    fn send(&self, request: Request) -> Pending<'_, Result<Answer>> {
+        Box::pin(self.exchange(request))
+    }
+}
+
+/// A header's value that no log of the HTTP library shows.
+fn header_value(value: &Secret) -> Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(value.expose()).map_err(|_| {
+        Error::new(
+            Code::CredentialUnsupported,
+            "The credential's token has characters that no HTTP header can carry.",
+            "Pass a credential whose get_token() returns an access token as Microsoft Entra ID issues it.",
+        )
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 impl Connections {
@@ -108,7 +134,8 @@ impl Connections {
 
     #[allow(clippy::disallowed_methods, reason = "this file is the door of the network")]
     fn build(&self) -> Result<Client> {
-        let mut builder = Client::builder().user_agent(USER_AGENT).redirect(redirect::Policy::none()).no_proxy();
+        let mut builder =
+            Client::builder().user_agent(USER_AGENT).redirect(redirect::Policy::none()).timeout(REQUEST_MAX).no_proxy();
         let unusable =
             |what: &str, hint: &str| Error::new(Code::TransportUnavailable, format!("{what} cannot be used."), hint);
         if let Some(url) = &self.proxies.https {
@@ -136,13 +163,13 @@ fn check_destination(request: &Request) -> Result<Endpoint> {
     let unsendable = |message: String, hint: &str| Error::new(Code::InsecureEndpoint, message, hint);
     let origin = Url::parse(&request.url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
     let endpoint = Endpoint::parse(&origin).map_err(|fault| {
-        unsendable(format!("{} has no valid address: {fault}.", request.operation), "Check the endpoint.")
+        unsendable(format!("{} has no valid address: {fault}.", request.purpose), "Check the endpoint.")
     })?;
     if endpoint.is_private() {
         return Ok(endpoint);
     }
     Err(unsendable(
-        format!("{} would send a token over plain http to {}.", request.operation, endpoint.host()),
+        format!("{} would send a token over plain http to {}.", request.purpose, endpoint.host()),
         "Use https:// in the endpoint (or server_endpoint=); plain http is for this machine only.",
     ))
 }
@@ -165,11 +192,17 @@ fn transport_error(request: &Request, endpoint: &Endpoint, error: reqwest::Error
     let has = |sign: &str| causes.iter().any(|cause| cause.to_ascii_lowercase().contains(sign));
     let cause = causes.last().cloned().unwrap_or_else(|| error.to_string());
     let host = endpoint.host();
-    let operation = request.operation;
+    let operation = request.purpose;
     if has("invalid http") || has("invalid chunk") || has("message head is too large") {
         return unexpected(format!("{operation} was answered by {host} with something that is not HTTP ({cause})."));
     }
-    let (code, message, hint) = if has("dns") || has("failed to lookup") || has("name resolution") {
+    let (code, message, hint) = if error.is_timeout() {
+        (
+            Code::DeadlineExceeded,
+            format!("{operation} failed: {host} did not answer within {} seconds.", REQUEST_MAX.as_secs()),
+            "Check the network to the endpoint: curl -I https://<host>/api/health",
+        )
+    } else if has("dns") || has("failed to lookup") || has("name resolution") {
         (
             Code::NameResolutionFailed,
             format!("{operation} failed: the name {host} does not resolve ({cause})."),

@@ -1,0 +1,99 @@
+//! Where Entra access tokens come from, and how they are kept.
+//!
+//! A token authenticates this process to the service. It buys the temporary keys that sign client tokens ([`crate::keys`])
+//! and stands in the REST calls itself.
+
+mod tokens;
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+pub use tokens::{AccessToken, Tokens};
+
+use crate::error::Error;
+use crate::secret::Secret;
+use crate::world::Pending;
+
+/// The scope of Azure SignalR Service in the public clouds.
+pub const SIGNALR_SCOPE: &str = "https://signalr.azure.com/.default";
+
+/// Something that gets tokens.
+pub trait TokenSource: Send + Sync {
+    /// Gets a token for the scope that the source was made for. `caller` is whoever the token is for; a source that needs
+    /// an event loop borrows the caller's.
+    fn fetch(&self, caller: Caller) -> Pending<'_, Result<FetchedToken, Fault>>;
+
+    /// The name of the credential, for errors and status.
+    fn name(&self) -> &str;
+}
+
+/// A token as its source gave it.
+#[derive(Clone, Debug)]
+pub struct FetchedToken {
+    /// The token.
+    pub token: Secret,
+    /// When it expires, in seconds since 1970.
+    pub expires_on: u64,
+    /// When its source would like it to be renewed, in seconds since 1970.
+    pub refresh_on: Option<u64>,
+}
+
+/// Why there is no token.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// Whoever was fetching went away (a loop closed, a task was cancelled): another caller should try.
+    Abandoned,
+    /// The source refused or failed.
+    Failed(Error),
+}
+
+impl Fault {
+    /// The fault as an error, for a call that has nobody else to try.
+    pub fn into_error(self) -> Error {
+        match self {
+            Self::Abandoned => Error::caller_gone(),
+            Self::Failed(error) => error,
+        }
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Who asks for a token, as far as a source needs to know: an event loop, or nobody in particular.
+#[derive(Clone, Default)]
+pub struct Caller(Option<Arc<dyn CallerContext>>);
+
+/// What a source may borrow from its caller.
+pub trait CallerContext: Any + Send + Sync {
+    /// Whether it can still be used.
+    fn is_alive(&self) -> bool;
+}
+
+impl Caller {
+    /// A caller with something to lend.
+    pub fn new(context: Arc<dyn CallerContext>) -> Self {
+        Self(Some(context))
+    }
+
+    /// What the caller lends, if it is of this type.
+    pub fn context<T: CallerContext>(&self) -> Option<&T> {
+        let context: &dyn Any = &**self.0.as_ref()?;
+        context.downcast_ref()
+    }
+
+    /// Whether the caller can still lend what it lent.
+    pub fn is_alive(&self) -> bool {
+        self.0.as_ref().is_none_or(|context| context.is_alive())
+    }
+}
+
+impl fmt::Debug for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Caller").field("lends", &self.0.is_some()).finish()
+    }
+}

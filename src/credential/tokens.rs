@@ -1,0 +1,158 @@
+//! The token of one credential for one scope, kept and renewed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64_simd::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+
+use crate::clock::Now;
+use crate::credential::{Caller, Fault, FetchedToken, TokenSource};
+use crate::error::{Code, Error, Result};
+use crate::observe::Event;
+use crate::refresh::{Acquired, Cell, CellPolicy, Held, Lease, Plan, Timeline};
+use crate::rest::Proof;
+use crate::secret::Secret;
+use crate::world::World;
+
+/// A token with less than this left is not sent any more: it would expire on the way.
+const MARGIN: Duration = Duration::from_secs(30);
+
+/// How long before its end a token is renewed if its source says nothing (azure-core's and azure-identity's rule).
+const RENEW_BEFORE_END: Duration = Duration::from_secs(300);
+
+/// From this lifetime on a token is renewed at half of it (azure-identity's and MSAL's rule).
+const LONG_LIFETIME: Duration = Duration::from_secs(7200);
+
+/// An Entra access token.
+#[derive(Debug)]
+pub struct AccessToken {
+    secret: Secret,
+}
+
+impl AccessToken {
+    /// The token itself, for the moment in which it is sent.
+    pub fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    /// What the token proves to the service.
+    pub fn proof(&self) -> Proof {
+        Proof::Entra { object_id: self.object_id() }
+    }
+
+    /// The object id of the identity, read from the token without verifying it: for messages to its owner.
+    pub fn object_id(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Payload {
+            oid: String,
+        }
+        let payload = self.secret.expose().split('.').nth(1)?;
+        let decoded = URL_SAFE_NO_PAD.decode_to_vec(payload.trim_end_matches('=')).ok()?;
+        let Payload { oid } = serde_json::from_slice(&decoded).ok()?;
+        let is_an_id = oid.len() <= 64 && oid.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        is_an_id.then_some(oid)
+    }
+}
+
+/// Keeps the token of one credential.
+pub struct Tokens {
+    cell: Cell<AccessToken>,
+    source: Arc<dyn TokenSource>,
+    world: World,
+}
+
+impl Tokens {
+    /// Tokens of a source; none is fetched yet.
+    pub fn new(source: Arc<dyn TokenSource>, policy: CellPolicy, world: World) -> Arc<Self> {
+        Arc::new(Self { cell: Cell::new(policy), source, world })
+    }
+
+    /// The name of the credential.
+    pub fn credential_name(&self) -> &str {
+        self.source.name()
+    }
+
+    /// A token that is good now. Somebody fetches one if need be; this caller only waits.
+    pub async fn obtain(self: &Arc<Self>, caller: &Caller) -> Result<Arc<Held<AccessToken>>, Fault> {
+        loop {
+            match self.cell.acquire(self.world.clock.now(), &*self.world.place) {
+                Acquired::Serve(token) => return Ok(token),
+                Acquired::ServeAndLead(token, lease) => {
+                    // A caller that cannot lead gives the lease back by dropping it; the token is good all the same.
+                    let _ = self.lead(lease, caller);
+                    return Ok(token);
+                }
+                Acquired::Lead(lease) => {
+                    let ticket = lease.ticket();
+                    self.lead(lease, caller)?;
+                    ticket.await;
+                }
+                Acquired::Wait(ticket) => ticket.await,
+                Acquired::Fail(error) => return Err(Fault::Failed(error)),
+            }
+        }
+    }
+
+    /// Forgets a token that the service did not accept, unless another has taken its place already.
+    pub fn forget(&self, token: &Arc<Held<AccessToken>>) {
+        if self.cell.held().is_some_and(|held| Arc::ptr_eq(&held, token)) {
+            self.cell.replace(None, &*self.world.place);
+        }
+    }
+
+    /// What the cell is going to do.
+    pub fn plan(&self) -> Plan {
+        self.cell.plan(&*self.world.place)
+    }
+
+    /// Fetches in a task of its own, so that a caller that stops waiting takes nothing from the others.
+    fn lead(self: &Arc<Self>, lease: Lease<AccessToken>, caller: &Caller) -> Result<(), Fault> {
+        if !caller.is_alive() {
+            return Err(Fault::Abandoned);
+        }
+        let (tokens, caller) = (Arc::clone(self), caller.clone());
+        Ok(self.world.place.spawn(Box::pin(async move { tokens.fly(lease, caller).await }))?)
+    }
+
+    async fn fly(&self, lease: Lease<AccessToken>, caller: Caller) {
+        let sent = self.world.clock.now();
+        let outcome = match self.source.fetch(caller).await {
+            Ok(fetched) => self.accept(fetched, sent),
+            Err(Fault::Abandoned) => return,
+            Err(Fault::Failed(error)) => Err(error),
+        };
+        match outcome {
+            Ok((token, timeline)) => {
+                lease.complete(Arc::new(token), timeline);
+                self.world.tell(Event::TokenRenewed { credential: self.source.name().to_owned() });
+            }
+            Err(error) => {
+                self.world.tell(Event::TokenFailed { credential: self.source.name().to_owned(), error: error.clone() });
+                lease.fail(error, self.world.clock.now(), &*self.world.place);
+            }
+        }
+    }
+
+    fn accept(&self, fetched: FetchedToken, sent: Now) -> Result<(AccessToken, Timeline)> {
+        let left = |until: u64| Duration::from_secs(until.saturating_sub(sent.unix_seconds()));
+        let life = left(fetched.expires_on);
+        // Short-lived tokens keep at least nine tenths of their life.
+        let usable_for = life.saturating_sub(MARGIN.min(life / 10));
+        if fetched.expires_on <= self.world.clock.now().unix_seconds() || usable_for.is_zero() {
+            return Err(Error::new(
+                Code::IdentityUnavailable,
+                format!("{} gave a token that has expired already.", self.source.name()),
+                "Set this machine's clock: timedatectl set-ntp true",
+            ));
+        }
+        let renew_after = match fetched.refresh_on.map(left) {
+            Some(refresh_after) => refresh_after.min(usable_for),
+            None if life >= LONG_LIFETIME => life / 2,
+            None => life.saturating_sub(RENEW_BEFORE_END).max(life / 2).min(usable_for),
+        };
+        // A tenth of the time is left to luck, so that processes which began together do not renew together.
+        let timeline = Timeline { sent, renew_after: (renew_after.mul_f64(0.9), renew_after), usable_for };
+        Ok((AccessToken { secret: fetched.token }, timeline))
+    }
+}

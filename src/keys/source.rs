@@ -1,0 +1,186 @@
+//! Where the signing key comes from: a shared access key, or temporary keys bought with Entra tokens.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+
+use crate::clock::Now;
+use crate::credential::{AccessToken, Caller, Fault, Tokens};
+use crate::endpoint::Endpoints;
+use crate::error::{Code, Error, Result};
+use crate::keys::ring::{Absorbed, KeyRing, Reported, TemporaryKey};
+use crate::keys::{KeyPolicy, SigningKey};
+use crate::observe::Event;
+use crate::refresh::{Acquired, Held, Lease};
+use crate::rest::answer::temporary_key;
+use crate::rest::signalr::access_key;
+use crate::world::World;
+
+/// A key that may sign now.
+#[derive(Clone)]
+pub struct KeyInHand {
+    /// The key.
+    pub key: Arc<SigningKey>,
+    /// When the service forgets it, in seconds since 1970; a shared access key has no end.
+    pub ends: Option<u64>,
+}
+
+/// The keys of one service.
+pub enum KeySource {
+    /// A shared access key, which its owner may replace.
+    Shared(ArcSwap<SigningKey>),
+    /// Keys that live for an hour and a half.
+    Temporary(Arc<TemporaryKeys>),
+}
+
+/// Temporary keys, with what it takes to get them.
+pub struct TemporaryKeys {
+    ring: KeyRing,
+    tokens: Arc<Tokens>,
+    endpoints: Endpoints,
+    world: World,
+    counters: Counters,
+}
+
+/// How often things happened since the client was made.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Requests for a key.
+    pub requests: AtomicU64,
+    /// Keys that replaced another or none.
+    pub renewed: AtomicU64,
+    /// Answers with the key in hand.
+    pub unchanged: AtomicU64,
+    /// Fetches that failed.
+    pub failed: AtomicU64,
+}
+
+impl TemporaryKeys {
+    /// Keys of a service, bought with these tokens. None is fetched yet.
+    pub fn new(policy: KeyPolicy, tokens: Arc<Tokens>, endpoints: Endpoints, world: World) -> Arc<Self> {
+        Arc::new(Self { ring: KeyRing::new(policy), tokens, endpoints, world, counters: Counters::default() })
+    }
+
+    /// A key, if one is in hand; if it is due, somebody begins to fetch the next. `None`: wait with [`Self::obtain`].
+    ///
+    /// `caller` is asked for only if it has to lead.
+    pub fn in_hand(self: &Arc<Self>, now: Now, caller: impl FnOnce() -> Caller) -> Result<Option<KeyInHand>> {
+        match self.ring.acquire(now, &*self.world.place) {
+            Acquired::Serve(key) => Ok(Some(self.hand_out(&key, now))),
+            Acquired::ServeAndLead(key, lease) => {
+                // Without threads for it the lease is dropped and somebody else leads; this key is good all the same.
+                let _ = self.lead(lease, caller());
+                Ok(Some(self.hand_out(&key, now)))
+            }
+            Acquired::Lead(lease) => self.lead(lease, caller()).map(|()| None),
+            Acquired::Wait(_) => Ok(None),
+            Acquired::Fail(error) => Err(error),
+        }
+    }
+
+    /// A key that is good now. Somebody fetches one if need be; this caller only waits.
+    pub async fn obtain(self: &Arc<Self>, caller: &Caller) -> Result<KeyInHand> {
+        loop {
+            let now = self.world.clock.now();
+            match self.ring.acquire(now, &*self.world.place) {
+                Acquired::Serve(key) => return Ok(self.hand_out(&key, now)),
+                Acquired::ServeAndLead(key, lease) => {
+                    let _ = self.lead(lease, caller.clone());
+                    return Ok(self.hand_out(&key, now));
+                }
+                Acquired::Lead(lease) => {
+                    let ticket = lease.ticket();
+                    self.lead(lease, caller.clone())?;
+                    ticket.await;
+                }
+                Acquired::Wait(ticket) => ticket.await,
+                Acquired::Fail(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Takes a report that the key of this name is dead. Says whether a key was dropped.
+    pub fn report(&self, kid: &str, now: Now) -> bool {
+        let reported = self.ring.report(kid, now, &*self.world.place);
+        self.world.tell(Event::KeyReported { reported });
+        reported == Reported::Dropped
+    }
+
+    /// The tokens that buy the keys.
+    pub fn tokens(&self) -> &Arc<Tokens> {
+        &self.tokens
+    }
+
+    /// The keys in hand.
+    pub fn ring(&self) -> &KeyRing {
+        &self.ring
+    }
+
+    /// How often things happened.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    fn hand_out(&self, held: &Held<TemporaryKey>, now: Now) -> KeyInHand {
+        let ends = self.ring.policy().key_ends(held.timeline().sent, now);
+        KeyInHand { key: Arc::clone(held.value().signing()), ends: Some(ends) }
+    }
+
+    fn lead(self: &Arc<Self>, lease: Lease<TemporaryKey>, caller: Caller) -> Result<()> {
+        if !caller.is_alive() {
+            return Err(Error::caller_gone());
+        }
+        let keys = Arc::clone(self);
+        self.world.place.spawn(Box::pin(async move { keys.fly(lease, caller).await }))
+    }
+
+    async fn fly(&self, lease: Lease<TemporaryKey>, caller: Caller) {
+        let place = &*self.world.place;
+        match self.fetch(&caller).await {
+            Ok((key, sent)) => {
+                let kid = key.kid().to_owned();
+                match self.ring.absorb(lease, key, sent, self.world.clock.now(), place) {
+                    Absorbed::Renewed => {
+                        self.counters.renewed.fetch_add(1, Ordering::Relaxed);
+                        self.world.tell(Event::KeyRenewed { kid });
+                    }
+                    Absorbed::Unchanged => {
+                        self.counters.unchanged.fetch_add(1, Ordering::Relaxed);
+                        self.world.tell(Event::KeyUnchanged { kid });
+                    }
+                    Absorbed::Late => {}
+                }
+            }
+            // The lease is dropped, and one of those who wait leads with a loop of its own.
+            Err(Fault::Abandoned) => {}
+            Err(Fault::Failed(error)) => {
+                self.counters.failed.fetch_add(1, Ordering::Relaxed);
+                self.world.tell(Event::KeyFailed { error: error.clone() });
+                lease.fail(error, self.world.clock.now(), place);
+            }
+        }
+    }
+
+    /// Asks the service for a key. A token that the service does not accept is renewed once.
+    async fn fetch(&self, caller: &Caller) -> Result<(TemporaryKey, Now), Fault> {
+        let token = self.tokens.obtain(caller).await?;
+        match self.request(token.value()).await {
+            Err(Fault::Failed(error)) if error.code() == Code::Unauthorized => {
+                self.tokens.forget(&token);
+                let token = self.tokens.obtain(caller).await?;
+                self.request(token.value()).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn request(&self, token: &AccessToken) -> Result<(TemporaryKey, Now), Fault> {
+        self.counters.requests.fetch_add(1, Ordering::Relaxed);
+        let sent = self.world.clock.now();
+        let request = access_key(&self.endpoints).with_bearer(token.secret());
+        let answer = self.world.transport.send(request).await?;
+        let key = temporary_key(&token.proof(), &answer)?;
+        Ok((key, sent))
+    }
+}
