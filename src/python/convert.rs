@@ -75,8 +75,16 @@ pub fn identity<'a>(
             "Pass either user_id= or anonymous=True.",
         )),
         (Some(user_id), false) => {
-            let read = text(user_id)
-                .ok_or_else(|| invalid_user_id(&format!("The user id is {} and not a text.", type_name(user_id))))?;
+            let read = text(user_id).ok_or_else(|| {
+                if user_id.is_instance_of::<PyString>() {
+                    return Error::new(
+                        Code::InvalidUserId,
+                        "The user id has surrogates, which no token can carry.",
+                        "Pass text that can be encoded: user_id.encode(\"utf-8\", \"replace\").decode().",
+                    );
+                }
+                invalid_user_id(&format!("The user id is {} and not a text.", type_name(user_id)))
+            })?;
             Identity::user(buffer.insert(read))
         }
     }
@@ -215,6 +223,8 @@ fn not_claims() -> Error {
 #[derive(Debug)]
 pub enum JsonFault {
     Depth,
+    /// What a mapping or a sequence of the caller raised when it was read.
+    Raised(PyErr),
     Key(String),
     LargeInteger,
     NonFinite,
@@ -226,6 +236,7 @@ impl JsonFault {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Depth => "Pass a flatter value, or json.dumps(value) as a text.",
+            Self::Raised(_) => "Pass a list or a dict.",
             Self::Key(_) => "Use texts as the keys of a dict, such as {str(key): value}.",
             Self::LargeInteger => "Pass str(number): readers of JSON lose the digits of larger integers.",
             Self::NonFinite => "Pass None or a text; JSON has no NaN and no infinity.",
@@ -235,10 +246,22 @@ impl JsonFault {
     }
 }
 
+impl JsonFault {
+    /// The error for a value that is at fault, or what the caller's own code raised.
+    fn into_error(self, code: Code, what: &str) -> PyErr {
+        let error = Error::new(code, format!("{what} {self}."), self.hint());
+        match self {
+            Self::Raised(raised) => raised,
+            _ => error.into(),
+        }
+    }
+}
+
 impl std::fmt::Display for JsonFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Depth => f.write_str("is nested too deeply"),
+            Self::Raised(_) => f.write_str("cannot be read"),
             Self::Key(name) => write!(f, "has a dict with {name} as a key"),
             Self::LargeInteger => f.write_str("has an integer of more than 64 bits"),
             Self::NonFinite => f.write_str("has a number that is not finite"),
@@ -263,7 +286,7 @@ pub fn json(value: &Bound<'_, PyAny>, depth: usize) -> Result<Value, JsonFault> 
         let number = value.extract::<f64>().ok().and_then(Number::from_f64);
         number.map(Value::Number).ok_or(JsonFault::NonFinite)
     } else if let Ok(mapping) = value.cast::<PyMapping>() {
-        let items = mapping.items().map_err(|_| JsonFault::Type(type_name(value)))?;
+        let items = mapping.items().map_err(JsonFault::Raised)?;
         let entries = items.iter().map(|item| {
             let (key, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) =
                 item.extract().map_err(|_| JsonFault::Type(type_name(&item)))?;
@@ -272,8 +295,8 @@ pub fn json(value: &Bound<'_, PyAny>, depth: usize) -> Result<Value, JsonFault> 
         });
         entries.collect::<Result<Map<_, _>, _>>().map(Value::Object)
     } else if is_list(value) {
-        let sequence = value.cast::<PySequence>().ok().and_then(|sequence| sequence.to_list().ok());
-        let list = sequence.ok_or_else(|| JsonFault::Type(type_name(value)))?;
+        let sequence = value.cast::<PySequence>().map_err(|_| JsonFault::Type(type_name(value)))?;
+        let list = sequence.to_list().map_err(JsonFault::Raised)?;
         list.iter().map(|item| json(&item, inner)).collect::<Result<_, _>>().map(Value::Array)
     } else {
         Err(JsonFault::Type(type_name(value)))
@@ -299,14 +322,13 @@ fn integer(value: &Bound<'_, PyAny>) -> Result<Value, JsonFault> {
 }
 
 /// The arguments of a message.
-pub fn json_arguments(arguments: &Bound<'_, PyTuple>) -> Result<Vec<Value>> {
+pub fn json_arguments(arguments: &Bound<'_, PyTuple>) -> PyResult<Vec<Value>> {
     arguments
         .iter()
         .enumerate()
         .map(|(position, argument)| {
-            json(&argument, DEPTH_MAX).map_err(|fault| {
-                Error::new(Code::InvalidMessage, format!("Argument {} {fault}.", position + 1), fault.hint())
-            })
+            json(&argument, DEPTH_MAX)
+                .map_err(|fault| fault.into_error(Code::InvalidMessage, &format!("Argument {}", position + 1)))
         })
         .collect()
 }

@@ -1,0 +1,112 @@
+/** The application server of the tests, `negotiate_app.py`, and real clients that come to it. */
+
+import { HttpTransportType, HubConnectionBuilder, LogLevel } from "@microsoft/signalr";
+
+import { PythonProgram } from "./python.js";
+import { within } from "./watchdog.js";
+
+export class App {
+  #program;
+
+  constructor(program, url) {
+    this.#program = program;
+    this.url = url;
+  }
+
+  /** Start one for the given local Azure. Whoever starts it stops it. */
+  static async start(azure) {
+    const program = new PythonProgram(["tests/clients/negotiate_app.py"], {
+      environment: { SIGNALR_ENDPOINT: azure.endpoint, SIGNALR_ACCESS_KEY: azure.accessKey },
+    });
+    const [, url] = await program.printed(/"url": "(.*?)"/);
+    return new App(program, url);
+  }
+
+  stop() {
+    return this.#program.stop();
+  }
+
+  /** Where a client connects to: it appends /negotiate to the path. `options` are keywords of `negotiate`. */
+  hubUrl(hub, options, { application } = {}) {
+    const query = new URLSearchParams({ options: JSON.stringify(options) });
+    if (application) query.set("application", application);
+    return `${this.url}/${hub}?${query}`;
+  }
+
+  /** What a client is told by POST /negotiate. */
+  async negotiate(hub, options) {
+    const url = new URL(this.hubUrl(hub, options));
+    url.pathname += "/negotiate";
+    return (await post("POST", url)).json();
+  }
+
+  /** Call `send_to_all` with the target "message". */
+  async send(hub, args, { application, excluded = [] } = {}) {
+    const url = new URL(`${this.url}/${hub}/send`);
+    if (application) url.searchParams.set("application", application);
+    await post("POST", url, { target: "message", arguments: args, excluded });
+  }
+
+  /** Give the application's credential another key. */
+  async updateKey(key) {
+    await post("PUT", `${this.url}/key`, { key });
+  }
+}
+
+/** A real client: a connection over WebSockets and what it has received. */
+export class Client {
+  received = [];
+  #waiting = new Set();
+
+  /** One that ends with the test `t`. */
+  constructor(t, url, options = {}) {
+    this.connection = new HubConnectionBuilder()
+      .withUrl(url, { transport: HttpTransportType.WebSockets, ...options })
+      // Tests that expect failures read the errors themselves.
+      .configureLogging(LogLevel.None)
+      .build();
+    this.connection.on("message", (...args) => {
+      this.received.push(args);
+      for (const look of this.#waiting) look();
+    });
+    this.closed = new Promise((resolve) => this.connection.onclose((error) => resolve({ error })));
+    t.after(() => this.connection.stop());
+  }
+
+  /** A client that is connected. */
+  static async connect(t, url, options) {
+    const client = new Client(t, url, options);
+    await client.start();
+    return client;
+  }
+
+  start() {
+    return within(this.connection.start(), "a connected client");
+  }
+
+  /** Wait until `count` messages have arrived, and return them. */
+  async messages(count) {
+    let look;
+    const enough = new Promise((resolve) => {
+      look = () => this.received.length >= count && resolve();
+      this.#waiting.add(look);
+      look();
+    });
+    try {
+      await within(enough, `${count} messages`);
+    } finally {
+      this.#waiting.delete(look);
+    }
+    return this.received;
+  }
+}
+
+async function post(method, url, body) {
+  const answer = await fetch(url, {
+    method,
+    headers: body && { "Content-Type": "application/json" },
+    body: body && JSON.stringify(body),
+  });
+  if (!answer.ok) throw new Error(`${method} ${url}: ${answer.status} ${await answer.text()}`);
+  return answer;
+}
