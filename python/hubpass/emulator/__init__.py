@@ -1,0 +1,30 @@
+"""The local Azure: a strict emulator of Azure SignalR Service for development and tests.
+
+Run it with `python -m hubpass.emulator`, or from Python with `Emulator`. Running needs the extra `emulator`;
+importing this package needs the standard library only.
+"""
+
+from hubpass.emulator.control_client import (
+    ClientConnection,
+    ConnectionStrings,
+    ControlClient,
+    ControlError,
+    HeldCall,
+    JournalEntry,
+    State,
+    WaitTimeoutError,
+)
+from hubpass.emulator.process import Emulator, EmulatorError
+
+__all__ = [
+    "ClientConnection",
+    "ConnectionStrings",
+    "ControlClient",
+    "ControlError",
+    "Emulator",
+    "EmulatorError",
+    "HeldCall",
+    "JournalEntry",
+    "State",
+    "WaitTimeoutError",
+]

@@ -1,0 +1,54 @@
+"""`POST /client/negotiate`: the second negotiation of a client, with the service itself.
+
+Source of the answer's form: "Transport Protocols" in dotnet/aspnetcore
+(`src/SignalR/docs/specs/TransportProtocols.md`).
+"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from hubpass.emulator.authentication import client_claims, client_hub, single_query_value
+from hubpass.emulator.claims import WEB_SOCKETS, identity_of
+from hubpass.emulator.interception import call_of
+from hubpass.emulator.service import Service, log
+from hubpass.emulator.tokens import Refusal, RefusedError
+
+_NEWEST_VERSION = 1
+
+
+async def negotiate(service: Service, request: Request) -> Response:
+    """Check the client's token and promise it a connection id."""
+    call = call_of(request.scope)
+    hub = client_hub(request)
+    call.hub = hub.lower()
+    version = _version(request)
+    if "access_token" in request.query_params:
+        log.warning(
+            "access_token in the query counts for WebSockets only; negotiate reads the Authorization header."
+        )
+    identity = identity_of(client_claims(service, request, hub, query_allowed=False))
+    call.user_id = identity.user_id
+    promised = service.connections.negotiate(hub.lower(), version)
+    call.connection_id = promised.connection_id
+    answer: dict[str, object] = {"negotiateVersion": version, "connectionId": promised.connection_id}
+    if version > 0:
+        answer["connectionToken"] = promised.connection_token
+    transports = [{"transport": "WebSockets", "transferFormats": ["Text"]}]
+    if not identity.transports & WEB_SOCKETS:
+        transports = []
+        log.warning("The token's asrs.s.htt leaves out WebSockets, the only transport of the local Azure.")
+    answer["availableTransports"] = transports
+    return JSONResponse(answer)
+
+
+def _version(request: Request) -> int:
+    """The version to answer with: the requested one, or the newest known if the client knows a newer one."""
+    text = single_query_value(request, "negotiateVersion", required=False)
+    if text is None:
+        return 0
+    if not (text.isascii() and text.isdigit()):
+        message = "The query parameter negotiateVersion is not a number."
+        raise RefusedError(Refusal(400, message, body=message))
+    return min(int(text), _NEWEST_VERSION)

@@ -1,0 +1,233 @@
+"""The control API: rotates keys, moves the clock, orders faults, and shows what happened.
+
+It has its own port and a random token. It answers only requests whose `Host` is a loopback name, so that a
+web page cannot reach it by pointing its own name at this machine, and it sends no CORS headers.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any, NoReturn, cast
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from hubpass.emulator.access_keys import KEY_NAMES
+from hubpass.emulator.addresses import is_loopback_name, split_authority
+from hubpass.emulator.connections import CloseOrder
+from hubpass.emulator.faults import FaultError, parse_fault
+from hubpass.emulator.service import SERVICE_MODES, Service, log
+
+_LONGEST_WAIT = 60.0
+_MAX_BODY_BYTES = 1024 * 1024
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class _OrderError(Exception):
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.message, self.status = message, status
+
+
+def control_plane(service: Service, token: str) -> ASGIApp:
+    """The ASGI application of the control port; `token` is the bearer that every request must carry."""
+    control = _Control(service)
+    routes = [
+        _route("/state", "GET", control.state),
+        _route("/keys/rotate", "POST", control.rotate_key),
+        _route("/clock", "POST", control.move_clock),
+        _route("/service-mode", "POST", control.set_service_mode),
+        _route("/faults", "POST", control.add_fault),
+        _route("/faults", "DELETE", control.clear_faults),
+        _route("/held/release", "POST", control.release),
+        _route("/journal", "GET", control.journal),
+        _route("/journal", "DELETE", control.clear_journal),
+        _route("/connections/close", "POST", control.close_connection),
+        _route("/shutdown", "POST", control.shut_down),
+    ]
+    return _Guard(Starlette(routes=routes), token)
+
+
+class _Guard:
+    """Refuses whoever is not the one who started the emulator."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app = app
+        self._expected = f"Bearer {token}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check `Host` before the token: a page that was rebound to this machine must learn nothing."""
+        headers = scope["headers"]
+        hosts = [value for name, value in headers if name == b"host"]
+        tokens = [value for name, value in headers if name == b"authorization"]
+        if len(hosts) != 1 or not _is_loopback_host(hosts[0].decode("latin-1")):
+            await _error("The Host header does not name this machine.", 403)(scope, receive, send)
+        elif len(tokens) != 1 or not hmac.compare_digest(tokens[0], self._expected):
+            answer = _error("The control token is missing or wrong.", 401)
+            answer.headers["www-authenticate"] = "Bearer"
+            await answer(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+class _Control:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def state(self, request: Request) -> Response:
+        """The state. With `since` the answer waits for a newer version, at most `wait` seconds."""
+        since = request.query_params.get("since")
+        if since is not None:
+            wait = min(_number(request.query_params.get("wait", "0")), _LONGEST_WAIT)
+            await self._service.changes.wait_beyond(int(_number(since)), wait)
+        return JSONResponse(self._state())
+
+    async def rotate_key(self, request: Request) -> Response:
+        name = (await _order(request, "key")).get("key", "primary")
+        if name not in KEY_NAMES:
+            raise _OrderError(f"key must be one of {', '.join(KEY_NAMES)}")
+        self._service.keys.rotate(name)
+        self._service.changes.notify()
+        log.info("The %s access key was regenerated.", name)
+        return JSONResponse(self._connection_strings())
+
+    async def move_clock(self, request: Request) -> Response:
+        order = await _order(request, "now", "advance", "reset")
+        if len(order) != 1:
+            raise _OrderError("give exactly one of now, advance, reset")
+        clock = self._service.clock
+        if "now" in order:
+            clock.set(_number(order["now"]))
+        elif "advance" in order:
+            clock.advance(_number(order["advance"]))
+        else:
+            clock.reset()
+        return JSONResponse(self._state())
+
+    async def set_service_mode(self, request: Request) -> Response:
+        mode = (await _order(request, "service_mode")).get("service_mode")
+        if mode not in SERVICE_MODES:
+            raise _OrderError(f"service_mode must be one of {', '.join(SERVICE_MODES)}")
+        self._service.service_mode = mode
+        self._service.changes.notify()
+        return JSONResponse(self._state())
+
+    async def add_fault(self, request: Request) -> Response:
+        try:
+            self._service.faults.add(parse_fault(await _order(request)))
+        except FaultError as error:
+            raise _OrderError(str(error)) from error
+        return JSONResponse(self._state())
+
+    async def clear_faults(self, _: Request) -> Response:
+        self._service.faults.clear()
+        return JSONResponse(self._state())
+
+    async def release(self, request: Request) -> Response:
+        number = (await _order(request, "number")).get("number")
+        released = self._service.faults.release(None if number is None else int(_number(number)))
+        if number is not None and released == 0:
+            raise _OrderError("no such call is held", 404)
+        return JSONResponse({"released": released})
+
+    async def journal(self, _: Request) -> Response:
+        return JSONResponse({"entries": self._service.journal.entries()})
+
+    async def clear_journal(self, _: Request) -> Response:
+        self._service.journal.clear()
+        return JSONResponse(self._state())
+
+    async def close_connection(self, request: Request) -> Response:
+        order = await _order(request, "connection_id", "error", "allow_reconnect")
+        connection = self._service.connections.get(str(order.get("connection_id")))
+        if connection is None:
+            raise _OrderError("no such connection is open", 404)
+        error, allow = order.get("error"), order.get("allow_reconnect", False)
+        if not isinstance(error, (str, type(None))) or not isinstance(allow, bool):
+            raise _OrderError("error must be a text, allow_reconnect true or false")
+        connection.close(CloseOrder(error, allow))
+        return JSONResponse({"closing": connection.connection_id})
+
+    async def shut_down(self, _: Request) -> Response:
+        self._service.stopping.set()
+        return JSONResponse({"stopping": True}, status_code=202)
+
+    def _state(self) -> dict[str, Any]:
+        service = self._service
+        return {
+            "version": service.changes.version,
+            "service_mode": service.service_mode,
+            "clock": {"now": service.clock.now(), "offset": service.clock.offset},
+            "connections": [connection.describe() for connection in service.connections.all()],
+            "held": service.faults.held(),
+            "faults": service.faults.armed(),
+        }
+
+    def _connection_strings(self) -> dict[str, str]:
+        service = self._service
+        return {
+            f"{name}_connection_string": service.keys.connection_string(name, service.address)
+            for name in KEY_NAMES
+        }
+
+
+def _route(path: str, method: str, handler: Handler) -> Route:
+    async def serve(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except _OrderError as error:
+            return _error(error.message, error.status)
+
+    return Route(path, serve, methods=[method])
+
+
+async def _order(request: Request, *known: str) -> dict[str, Any]:
+    """The JSON object of the request; without `known` names the caller checks the fields itself."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_BODY_BYTES:
+            raise _OrderError("the body is too large", 413)
+    try:
+        order = json.loads(bytes(body) or b"{}")
+    except ValueError:
+        raise _OrderError("the body is not JSON") from None
+    if not isinstance(order, dict):
+        raise _OrderError("the body is not a JSON object")
+    unknown = set(order) - set(known)
+    if known and unknown:
+        raise _OrderError(f"unknown fields: {', '.join(sorted(unknown))}")
+    return cast("dict[str, Any]", order)
+
+
+def _number(value: object) -> float:
+    try:
+        number = float(cast(Any, value)) if not isinstance(value, bool) else math.nan
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        _refuse_number()
+    return number
+
+
+def _refuse_number() -> NoReturn:
+    raise _OrderError("a number is missing or is not finite")
+
+
+def _error(message: str, status: int) -> JSONResponse:
+    return JSONResponse({"error": message}, status_code=status)
+
+
+def _is_loopback_host(header: str) -> bool:
+    try:
+        host, _ = split_authority(header)
+    except ValueError:
+        return False
+    return is_loopback_name(host)

@@ -1,0 +1,207 @@
+"""Starts the local Azure in a process of its own, for tests and scripts."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections import deque
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Literal, final
+
+from hubpass.emulator.control_client import ControlClient
+
+_EXIT_SECONDS = 10.0
+_MOST_LOG_LINES = 5_000
+
+
+class EmulatorError(RuntimeError):
+    """The emulator did not start, or did not end in order; the text holds its last log lines."""
+
+
+@final
+class Emulator:
+    """A local Azure that lives as long as a `with` block.
+
+    ```python
+    with Emulator() as azure:
+        client = SignalRServiceClient.from_connection_string(azure.connection_string, "chat")
+    ```
+
+    Parameters: `host`, a loopback address (default `127.0.0.1`); `port`, 0 lets the system pick one;
+    `service_mode`, `Serverless` (default) or `Default`; `access_key`, the primary key (default: random);
+    `ping_interval`, `client_timeout` and `handshake_timeout` in seconds (defaults: those of the service);
+    `start_timeout`, seconds to wait for the emulator to be ready; `show_log`, whether its log goes to this
+    process's standard error as well.
+
+    The process ends with this one, also if this one is killed. Needs the extra `emulator`.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        service_mode: Literal["Serverless", "Default"] = "Serverless",
+        access_key: str | None = None,
+        ping_interval: float | None = None,
+        client_timeout: float | None = None,
+        handshake_timeout: float | None = None,
+        start_timeout: float = 30.0,
+        show_log: bool = False,
+    ) -> None:
+        self._arguments = ["--host", host, "--port", str(port), "--service-mode", service_mode]
+        optional = {
+            "--access-key": access_key,
+            "--ping-interval": ping_interval,
+            "--client-timeout": client_timeout,
+            "--handshake-timeout": handshake_timeout,
+        }
+        for name, value in optional.items():
+            if value is not None:
+                # One argument, because a key may begin with a hyphen.
+                self._arguments.append(f"{name}={value}")
+        self._start_timeout = start_timeout
+        self._show_log = show_log
+        self._process: subprocess.Popen[str] | None = None
+        self._threads: list[threading.Thread] = []
+        self._output: queue.Queue[str | None] = queue.Queue()
+        self._log: deque[str] = deque(maxlen=_MOST_LOG_LINES)
+        self._ready: dict[str, Any] = {}
+        self._control: ControlClient | None = None
+
+    def __enter__(self) -> Emulator:
+        """Start the emulator."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop the emulator."""
+        self.stop()
+
+    def start(self) -> None:
+        """Start the process and wait until it is ready; raises `EmulatorError` if it does not get there."""
+        if self._process is not None:
+            raise EmulatorError("this emulator was started already")
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter, our own module
+            [sys.executable, "-m", "hubpass.emulator", "--exit-with-parent", *self._arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env=_environment(),
+        )
+        self._follow(self._process.stdout, self._take_output)
+        self._follow(self._process.stderr, self._take_log)
+        line: str | None = None
+        with contextlib.suppress(queue.Empty):
+            line = self._output.get(timeout=self._start_timeout)
+        if line is None:
+            self._end(kill=True)
+            raise EmulatorError("the local Azure did not start:\n" + "\n".join(self._log))
+        self._ready = json.loads(line)
+        self._control = ControlClient(self._ready["control_url"], self._ready["control_token"])
+
+    def stop(self) -> None:
+        """End the process; raises `EmulatorError` if it does not end in order by itself."""
+        if self._process is None or (self._process.poll() is not None and not self._threads):
+            return
+        code = self._end(kill=False)
+        if code != 0:
+            raise EmulatorError(f"the local Azure ended with code {code}:\n" + "\n".join(self._log))
+
+    @property
+    def endpoint(self) -> str:
+        """Scheme, host and port of the service, such as `http://127.0.0.1:34309`."""
+        return str(self._ready["endpoint"])
+
+    @property
+    def connection_string(self) -> str:
+        """The connection string with the primary key of the start; a rotation returns the new ones."""
+        return str(self._ready["primary_connection_string"])
+
+    @property
+    def secondary_connection_string(self) -> str:
+        """The connection string with the secondary key as it was at the start."""
+        return str(self._ready["secondary_connection_string"])
+
+    @property
+    def control(self) -> ControlClient:
+        """The client of the control API."""
+        if self._control is None:
+            raise EmulatorError("this emulator is not started")
+        return self._control
+
+    @property
+    def log_lines(self) -> list[str]:
+        """What the emulator has logged so far; credentials are redacted."""
+        return list(self._log)
+
+    @property
+    def pid(self) -> int:
+        """The id of the emulator's process."""
+        if self._process is None:
+            raise EmulatorError("this emulator is not started")
+        return self._process.pid
+
+    def _take_output(self, line: str | None) -> None:
+        self._output.put(line)
+
+    def _take_log(self, line: str | None) -> None:
+        if line is not None:
+            self._log.append(line)
+            if self._show_log:
+                print(line, file=sys.stderr)
+
+    def _follow(self, stream: IO[str] | None, take: Any) -> None:
+        """Read a pipe to its end in the background, so that the emulator never blocks on a full pipe."""
+
+        def follow() -> None:
+            if stream is not None:
+                with stream:
+                    for line in stream:
+                        take(line.rstrip("\n"))
+            take(None)
+
+        thread = threading.Thread(target=follow, name="hubpass-emulator-output", daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _end(self, *, kill: bool) -> int | None:
+        process = self._process
+        if process is None:
+            return None
+        with contextlib.suppress(OSError):
+            if process.stdin is not None:
+                # The end of its input is the emulator's sign to stop, on every platform.
+                process.stdin.close()
+        if kill:
+            process.kill()
+        try:
+            code: int | None = process.wait(_EXIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            code = None
+        for thread in self._threads:
+            thread.join(_EXIT_SECONDS)
+        self._threads.clear()
+        return code
+
+
+def _environment() -> dict[str, str]:
+    """The environment of this process, with the place of this package findable by a new interpreter."""
+    environment = dict(os.environ)
+    here = str(Path(__file__).absolute().parents[2])
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [environment.get("PYTHONPATH"), here]))
+    environment["PYTHONUNBUFFERED"] = "1"
+    return environment

@@ -1,0 +1,63 @@
+"""Removes credentials from everything that the emulator writes down: journal, log, error texts."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from urllib.parse import unquote, unquote_plus
+
+if sys.version_info >= (3, 12):
+    from typing import override
+else:
+    from typing_extensions import override
+
+_TOKEN_SHAPE = re.compile(r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")
+_HIDDEN = "[redacted]"
+# `id` is the connection token, which the transport specification of ASP.NET Core SignalR asks to keep secret.
+_SECRET_QUERY = frozenset({"access_token", "id"})
+
+
+class Redactor:
+    """Knows the secrets of this run and blanks them, along with anything that has the shape of a JWT."""
+
+    def __init__(self) -> None:
+        self._secrets: set[str] = set()
+
+    def learn(self, secret: str) -> None:
+        """Blank `secret` from now on, also after it stopped being valid."""
+        self._secrets.add(secret)
+
+    def text(self, text: str) -> str:
+        """`text` without secrets."""
+        for secret in self._secrets:
+            text = text.replace(secret, _HIDDEN)
+        return _TOKEN_SHAPE.sub(_HIDDEN, text)
+
+    def path(self, path: str, query: bytes) -> str:
+        """Path and query without the parameters that carry credentials.
+
+        The rest of the query stays as it was sent, unless a secret hides in it behind percent-encoding.
+        """
+        parts = [part for part in query.decode("latin-1").split("&") if part]
+        shown = [
+            self._part(part) for part in parts if unquote_plus(part.partition("=")[0]) not in _SECRET_QUERY
+        ]
+        return self.text("?".join([path, "&".join(shown)] if shown else [path]))
+
+    def _part(self, part: str) -> str:
+        decoded = {unquote(part), unquote_plus(part)}
+        return part if all(self.text(text) == text for text in decoded) else _HIDDEN
+
+
+class RedactingFormatter(logging.Formatter):
+    """Formats a record as usual, tracebacks included, and then blanks what must not be seen."""
+
+    def __init__(self, fmt: str, redactor: Redactor) -> None:
+        super().__init__(fmt)
+        self._redactor = redactor
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        """The redacted line."""
+        return self._redactor.text(super().format(record))

@@ -1,0 +1,158 @@
+"""Checks bearer tokens in the order and with the answers of the service.
+
+The statuses and the `WWW-Authenticate` texts are those that users of Azure SignalR Service report in public
+issues (Azure/azure-signalr 883, 1955, 2197) and that ASP.NET Core's bearer handler, on which the service is
+built, writes in that form; a token over 4,096 characters gets 413 (troubleshooting guide of Azure SignalR
+Service). There is no allowance for clock differences: Azure/azure-signalr issue 445 reports 401 right after a
+token's one minute.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from hubpass.emulator.access_keys import AccessKeys
+
+MAX_TOKEN_CHARACTERS = 4096
+_ALGORITHMS = frozenset({"HS256", "HS512"})
+
+Claims = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a request was refused: what the client sees and what the journal says."""
+
+    status: int
+    reason: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: str = ""
+
+
+class RefusedError(Exception):
+    """A request that the service does not accept."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.reason)
+        self.refusal = refusal
+
+
+def bearer_from_header(values: list[str]) -> str | None:
+    """The token of the `Authorization` header, or None if there is no bearer in it.
+
+    The name of the scheme ignores case, as RFC 7235 has it.
+    """
+    if len(values) > 1:
+        refuse("several Authorization headers", "")
+    if not values or values[0][:7].lower() != "bearer ":
+        return None
+    return values[0][7:].strip() or None
+
+
+def verified_claims(
+    token: str | None,
+    keys: AccessKeys,
+    now: float,
+    audience_matches: Callable[[str], bool],
+    *,
+    limit_length: bool,
+) -> Claims:
+    """The claims of a token that passed every check; raises `RefusedError` otherwise.
+
+    `audience_matches` decides on one `aud` value; a token with several is accepted if one of them matches.
+    `now` is in Unix seconds. `limit_length` applies the limit for the tokens of clients.
+    """
+    if token is None:
+        raise RefusedError(Refusal(401, "the bearer token is missing", (("www-authenticate", "Bearer"),)))
+    if limit_length and len(token) > MAX_TOKEN_CHARACTERS:
+        reason = f"the token has {len(token)} characters, the service accepts {MAX_TOKEN_CHARACTERS}"
+        raise RefusedError(Refusal(413, reason, body="AccessToken must not be longer than 4K."))
+    claims = _with_valid_signature(token, keys)
+    _check_lifetime(claims, now)
+    audiences = claims.get("aud")
+    candidates = audiences if isinstance(audiences, list) else [audiences]
+    if not any(isinstance(audience, str) and audience_matches(audience) for audience in candidates):
+        refuse("the audience does not match", "The audience is invalid")
+    return claims
+
+
+def refuse(reason: str, description: str) -> NoReturn:
+    """Raise the refusal for a bad token: 401 with the service's `WWW-Authenticate` form."""
+    challenge = 'Bearer error="invalid_token"'
+    if description:
+        challenge += f', error_description="{description}"'
+    raise RefusedError(Refusal(401, reason, (("www-authenticate", challenge),)))
+
+
+def _with_valid_signature(token: str, keys: AccessKeys) -> Claims:
+    try:
+        header_part, claims_part, signature_part = token.split(".")
+    except ValueError:
+        refuse("the bearer is not a JSON Web Token", "")
+    header, claims = _json_object(header_part), _json_object(claims_part)
+    try:
+        signature = _base64url(signature_part)
+    except ValueError:
+        refuse("the signature is not base64url without padding", "The signature is invalid")
+    algorithm = header.get("alg")
+    if not isinstance(algorithm, str) or algorithm not in _ALGORITHMS:
+        refuse("the algorithm is not HS256 or HS512", "The signature is invalid")
+    # A static key has no id in the service, and the public SDK writes a meaningless `kid` for one, so every
+    # key is tried whatever the header says.
+    if not keys.verify(algorithm, f"{header_part}.{claims_part}".encode("ascii"), signature):
+        refuse("no access key verifies the signature", "The signature key was not found")
+    return claims
+
+
+def _check_lifetime(claims: Claims, now: float) -> None:
+    expires = _numeric_date(claims, "exp")
+    not_before = _numeric_date(claims, "nbf")
+    if expires is None:
+        refuse("the token has no exp", "The token has no expiration")
+    if not_before is not None and not_before > expires:
+        refuse("nbf is after exp", "The token lifetime is invalid")
+    if not_before is not None and not_before > now:
+        refuse("nbf is in the future", "The token is not valid yet")
+    if expires <= now:
+        refuse("exp is in the past", "The token is expired")
+
+
+def _numeric_date(claims: Claims, name: str) -> float | None:
+    value = claims.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        refuse(f"{name} is not a number", "The token lifetime is invalid")
+    return value
+
+
+def _json_object(part: str) -> dict[str, Any]:
+    try:
+        value = json.loads(_base64url(part).decode("utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        refuse("the token is not base64url of JSON", "")
+    if not isinstance(value, dict):
+        refuse("the token is not made of JSON objects", "")
+    return value
+
+
+def _base64url(part: str) -> bytes:
+    if (
+        not part
+        or not all(character.isalnum() or character in "-_" for character in part)
+        or not part.isascii()
+    ):
+        raise ValueError("not base64url without padding")
+    try:
+        return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+    except binascii.Error as error:
+        raise ValueError("not base64url without padding") from error
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")

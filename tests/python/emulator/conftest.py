@@ -1,0 +1,40 @@
+"""One emulator for most tests; what a test changes is put back before the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from emulator.support import Azure
+from hubpass.emulator import Emulator
+
+
+@pytest.fixture(scope="session")
+def shared_azure() -> Iterator[Azure]:
+    with Emulator() as emulator:
+        azure = Azure(emulator)
+        yield azure
+        azure.close()
+
+
+@pytest.fixture
+def azure(shared_azure: Azure) -> Iterator[Azure]:
+    control = shared_azure.control
+    control.clear_journal()
+    yield shared_azure
+    control.clear_faults()
+    control.release()
+    control.reset_clock()
+    control.set_service_mode("Serverless")
+    # A connection that outlives its test would receive the messages of the next one.
+    control.wait_for_connections(0)
+
+
+@pytest.fixture
+def fresh_azure() -> Iterator[Azure]:
+    """An emulator of its own, for tests that change what cannot be put back."""
+    with Emulator() as emulator:
+        azure = Azure(emulator)
+        yield azure
+        azure.close()
