@@ -97,6 +97,11 @@ impl Endpoint {
         }
     }
 
+    /// Whether the endpoint is on the link of this machine, where a platform serves managed identities (RFC 3927).
+    pub fn is_link_local(&self) -> bool {
+        matches!(self.url.host(), Some(Host::Ipv4(address)) if address.is_link_local())
+    }
+
     /// Whether what is sent there cannot be read on the way: https, or http that stays on this machine.
     pub fn is_private(&self) -> bool {
         self.url.scheme() == "https" || self.is_loopback()

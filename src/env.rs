@@ -30,6 +30,22 @@ impl ProxyVariables {
     }
 }
 
+/// Where App Service, Functions and Container Apps serve their managed identities.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IdentityVariables {
+    /// `IDENTITY_ENDPOINT`.
+    pub endpoint: Option<String>,
+    /// `IDENTITY_HEADER`, which proves that a request comes from inside.
+    pub header: Option<Secret>,
+}
+
+impl IdentityVariables {
+    /// Reads the process's environment.
+    pub fn read() -> Self {
+        Self { endpoint: variable("IDENTITY_ENDPOINT"), header: variable("IDENTITY_HEADER").map(Secret::new) }
+    }
+}
+
 /// One variable; an empty one counts as not set, as everywhere in Python's Azure libraries.
 #[allow(clippy::disallowed_methods, reason = "this file is the door of the environment")]
 fn variable(name: &str) -> Option<String> {

@@ -3,6 +3,9 @@
 //! A token authenticates this process to the service. It buys the temporary keys that sign client tokens ([`crate::keys`])
 //! and stands in the REST calls itself.
 
+pub mod client_secret;
+pub mod managed_identity;
+mod token_answer;
 mod tokens;
 
 use std::any::Any;

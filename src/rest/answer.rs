@@ -163,7 +163,7 @@ fn error_code(answer: &Answer) -> String {
 }
 
 /// `Retry-After` in seconds (RFC 9110 section 10.2.3), within reason. The form with a date is not used by the service.
-fn retry_after(answer: &Answer) -> Option<Duration> {
+pub fn retry_after(answer: &Answer) -> Option<Duration> {
     let seconds = answer.retry_after.as_deref()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
 }

@@ -62,6 +62,8 @@ pub enum Proof {
 pub struct Request {
     /// What it is for, in errors.
     pub purpose: &'static str,
+    /// How far it has to go.
+    pub reach: Reach,
     /// The HTTP method.
     pub method: Method,
     /// The whole URL.
@@ -70,6 +72,15 @@ pub struct Request {
     pub headers: Vec<(&'static str, Secret)>,
     /// The body with its type.
     pub body: Option<Body>,
+}
+
+/// How far a request goes, which decides where plain http is safe and whether a proxy may stand in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// To a service: https, or http on this machine.
+    Internet,
+    /// To the platform that this machine runs on, which is this machine or its own link (169.254.0.0/16). Never by proxy.
+    Platform,
 }
 
 /// The body of a request. It may hold a client secret.

@@ -1,12 +1,13 @@
 //! The door of the network: the only file that opens sockets.
 
 use std::error::Error as StdError;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use reqwest::{Client, NoProxy, Proxy, redirect};
+use reqwest::{Certificate, Client, NoProxy, Proxy, redirect};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -15,7 +16,7 @@ use crate::env::ProxyVariables;
 use crate::error::{Code, Error, Result};
 use crate::process::{self, ProcessState};
 use crate::rest::answer::unexpected;
-use crate::rest::{Answer, BODY_MAX, Method, Request};
+use crate::rest::{Answer, BODY_MAX, Method, Reach, Request};
 use crate::secret::Secret;
 use crate::world::Pending;
 
@@ -46,19 +47,23 @@ pub struct HttpTransport {
 /// The connections of the process that made them. They are dead in a forked child, which makes its own.
 struct Connections {
     proxies: ProxyVariables,
+    ca_file: Option<PathBuf>,
     made: ArcSwapOption<(u32, Client)>,
 }
 
 impl HttpTransport {
-    /// A transport that will use these proxies. Nothing is opened before the first request.
-    pub fn new(proxies: ProxyVariables) -> Self {
-        Self { local: Connections::new(ProxyVariables::default()), remote: Connections::new(proxies) }
+    /// A transport that will use these proxies, and trust the certificates of `ca_file` (PEM) beside those of the system.
+    /// Nothing is read or opened before the first request.
+    pub fn new(proxies: ProxyVariables, ca_file: Option<PathBuf>) -> Self {
+        let local = Connections::new(ProxyVariables::default(), ca_file.clone());
+        Self { local, remote: Connections::new(proxies, ca_file) }
     }
 
     async fn exchange(&self, request: Request) -> Result<Answer> {
         let process = process::current()?;
         let endpoint = check_destination(&request)?;
-        let connections = if endpoint.is_loopback() { &self.local } else { &self.remote };
+        let is_near = endpoint.is_loopback() || request.reach == Reach::Platform;
+        let connections = if is_near { &self.local } else { &self.remote };
         let client = connections.client(process)?;
         let failed = |error: reqwest::Error| transport_error(&request, &endpoint, error);
         let mut builder = match request.method {
@@ -115,8 +120,8 @@ fn header_value(value: &Secret) -> Result<HeaderValue> {
 }
 
 impl Connections {
-    fn new(proxies: ProxyVariables) -> Self {
-        Self { proxies, made: ArcSwapOption::empty() }
+    fn new(proxies: ProxyVariables, ca_file: Option<PathBuf>) -> Self {
+        Self { proxies, ca_file, made: ArcSwapOption::empty() }
     }
 
     fn client(&self, process: &ProcessState) -> Result<Client> {
@@ -148,6 +153,13 @@ impl Connections {
             let more = self.proxies.exceptions.as_deref().unwrap_or_default();
             builder = builder.proxy(proxy.no_proxy(NoProxy::from_string(&format!("{NEVER_PROXIED},{more}"))));
         }
+        if let Some(path) = &self.ca_file {
+            let read = std::fs::read(path).ok().and_then(|pem| Certificate::from_pem_bundle(&pem).ok());
+            let certificates = read.filter(|certificates| !certificates.is_empty()).ok_or_else(|| {
+                unusable("The file of certificates", "Pass ca_file= with the path of a readable PEM file.")
+            })?;
+            builder = builder.tls_certs_merge(certificates);
+        }
         builder.build().map_err(|error| {
             unusable(
                 "The system's store of trusted certificates",
@@ -165,7 +177,8 @@ fn check_destination(request: &Request) -> Result<Endpoint> {
     let endpoint = Endpoint::parse(&origin).map_err(|fault| {
         unsendable(format!("{} has no valid address: {fault}.", request.purpose), "Check the endpoint.")
     })?;
-    if endpoint.is_private() {
+    let is_on_link = request.reach == Reach::Platform && endpoint.is_link_local();
+    if endpoint.is_private() || is_on_link {
         return Ok(endpoint);
     }
     Err(unsendable(

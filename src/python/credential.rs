@@ -1,0 +1,222 @@
+//! Credentials written in Python: anything with azure-core's `get_token` or `get_token_info`, sync or async.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use tokio::sync::oneshot;
+
+use crate::credential::{Caller, CallerContext, Fault, FetchedToken, TokenSource};
+use crate::error::{Code, Error};
+use crate::secret::Secret;
+use crate::world::Pending;
+
+/// How often a wait for a token looks whether the event loop that fetches it still runs.
+const LOOP_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Whether a credential's methods are coroutines, or `None` if it has none that we know.
+pub fn is_async(credential: &Bound<'_, PyAny>) -> PyResult<Option<bool>> {
+    let Some(method) = token_method(credential)? else { return Ok(None) };
+    let inspect = credential.py().import("inspect")?;
+    inspect.call_method1("iscoroutinefunction", (method,))?.extract().map(Some)
+}
+
+/// `get_token_info` where there is one, because it says when to renew (azure-core's `SupportsTokenInfo`), or `get_token`.
+fn token_method<'py>(credential: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = credential.py();
+    Ok(match credential.getattr_opt(intern!(py, "get_token_info"))? {
+        Some(method) => Some(method),
+        None => credential.getattr_opt(intern!(py, "get_token"))?,
+    })
+}
+
+/// The name of a credential's class, for errors.
+fn class_name(credential: &Bound<'_, PyAny>) -> String {
+    credential.get_type().name().map_or_else(|_| "credential".to_owned(), |name| name.to_string())
+}
+
+/// Reads azure-core's `AccessToken` or `AccessTokenInfo`.
+fn read_token(token: &Bound<'_, PyAny>) -> PyResult<FetchedToken> {
+    let text: String = token.getattr("token")?.extract()?;
+    let refresh_on = token.getattr_opt("refresh_on")?.filter(|time| !time.is_none());
+    Ok(FetchedToken {
+        token: Secret::new(text),
+        expires_on: seconds(&token.getattr("expires_on")?)?,
+        refresh_on: refresh_on.map(|time| seconds(&time)).transpose()?,
+    })
+}
+
+/// Some credentials write times as floats.
+fn seconds(time: &Bound<'_, PyAny>) -> PyResult<u64> {
+    time.extract::<u64>().or_else(|_| {
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast of floats saturates")]
+        time.extract::<f64>().map(|time| time as u64)
+    })
+}
+
+/// The error for what a credential raised. Its own text goes along as the cause and not in ours, because we cannot know
+/// what is in it.
+fn refused(py: Python<'_>, name: &str, raised: PyErr) -> Error {
+    let class = raised.get_type(py).name().map_or_else(|_| "an exception".to_owned(), |class| class.to_string());
+    Error::new(
+        Code::IdentityUnavailable,
+        format!("{name} gave no token: it raised {class}."),
+        "The cause says why; python -m azure.identity and az login --scope https://signalr.azure.com/.default help to find it.",
+    )
+    .with_source(raised)
+}
+
+/// A credential whose methods block.
+pub struct SyncCredential {
+    credential: Py<PyAny>,
+    scope: String,
+    name: String,
+    /// The context variables at construction: tracing and logging of the application see what they saw there.
+    context: Py<PyAny>,
+}
+
+impl SyncCredential {
+    pub fn new(credential: &Bound<'_, PyAny>, scope: String) -> PyResult<Self> {
+        let context = credential.py().import("contextvars")?.call_method0("copy_context")?.unbind();
+        Ok(Self { credential: credential.clone().unbind(), scope, name: class_name(credential), context })
+    }
+
+    fn call(&self, py: Python<'_>) -> PyResult<FetchedToken> {
+        let method = token_method(self.credential.bind(py))?;
+        // A context cannot be entered twice at once, so each call has a copy.
+        let context = self.context.bind(py).call_method0("copy")?;
+        read_token(&context.call_method1("run", (method, &self.scope))?)
+    }
+}
+
+impl TokenSource for std::sync::Arc<SyncCredential> {
+    fn fetch(&self, _caller: Caller) -> Pending<'_, Result<FetchedToken, Fault>> {
+        let credential = Self::clone(self);
+        Box::pin(async move {
+            let call = move || {
+                Python::try_attach(|py| credential.call(py).map_err(|raised| refused(py, &credential.name, raised)))
+            };
+            match tokio::task::spawn_blocking(call).await {
+                Ok(Some(outcome)) => Ok(outcome?),
+                // The interpreter or the runtime is gone, and with it everybody who waits.
+                Ok(None) | Err(_) => Err(Fault::Abandoned),
+            }
+        })
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// A credential whose methods are coroutines. They run on the event loop of whoever needs the token.
+pub struct AsyncCredential {
+    credential: Py<PyAny>,
+    scope: String,
+    name: String,
+}
+
+impl AsyncCredential {
+    pub fn new(credential: &Bound<'_, PyAny>, scope: String) -> Self {
+        Self { credential: credential.clone().unbind(), scope, name: class_name(credential) }
+    }
+
+    /// Begins a task on the caller's loop, which delivers through `delivery`.
+    fn begin(&self, py: Python<'_>, caller: &LoopContext, delivery: TokenDelivery) -> PyResult<Py<TaskHolder>> {
+        let holder = Py::new(py, TaskHolder::default())?;
+        let method = token_method(self.credential.bind(py))?;
+        let begin = py.import("hubpass.aio._bridge")?.getattr("begin_token")?;
+        let arguments = (begin, method, &self.scope, delivery, &holder);
+        caller.event_loop.bind(py).call_method1("call_soon_threadsafe", arguments)?;
+        Ok(holder)
+    }
+}
+
+impl TokenSource for AsyncCredential {
+    fn fetch(&self, caller: Caller) -> Pending<'_, Result<FetchedToken, Fault>> {
+        Box::pin(async move {
+            let Some(context) = caller.context::<LoopContext>() else { return Err(Fault::Abandoned) };
+            let (sender, mut receiver) = oneshot::channel();
+            let delivery = TokenDelivery { sender: Mutex::new(Some(sender)), name: self.name.clone() };
+            let begun = Python::try_attach(|py| self.begin(py, context, delivery));
+            // A loop that is closed takes nothing any more.
+            let Some(Ok(_holder)) = begun else { return Err(Fault::Abandoned) };
+            loop {
+                tokio::select! {
+                    outcome = &mut receiver => return match outcome {
+                        Ok(outcome) => Ok(outcome?),
+                        // The task was cancelled.
+                        Err(_) => Err(Fault::Abandoned),
+                    },
+                    () = tokio::time::sleep(LOOP_INTERVAL) => if !context.is_alive() { return Err(Fault::Abandoned) },
+                }
+            }
+        })
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// The event loop of a caller.
+pub struct LoopContext {
+    event_loop: Py<PyAny>,
+}
+
+impl LoopContext {
+    /// The loop that runs on this thread.
+    pub fn running(py: Python<'_>) -> PyResult<Self> {
+        Ok(Self { event_loop: py.import("asyncio")?.call_method0("get_running_loop")?.unbind() })
+    }
+}
+
+impl CallerContext for LoopContext {
+    fn is_alive(&self) -> bool {
+        let asked = |py| self.event_loop.bind(py).call_method0("is_running")?.extract::<bool>();
+        Python::try_attach(|py| asked(py).unwrap_or(false)).unwrap_or(false)
+    }
+}
+
+/// Where the task of an async credential puts what it got. Dropped without that, it tells that the task is gone.
+#[pyclass(frozen, module = "hubpass._native")]
+pub struct TokenDelivery {
+    sender: Mutex<Option<oneshot::Sender<Result<FetchedToken, Error>>>>,
+    name: String,
+}
+
+impl TokenDelivery {
+    fn send(&self, outcome: Result<FetchedToken, Error>) {
+        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(sender) = sender {
+            // Nobody waits any more: the token is lost, as it is to a cancelled caller.
+            let _ = sender.send(outcome);
+        }
+    }
+}
+
+#[pymethods]
+impl TokenDelivery {
+    fn complete(&self, py: Python<'_>, token: &Bound<'_, PyAny>) {
+        self.send(read_token(token).map_err(|raised| refused(py, &self.name, raised)));
+    }
+
+    fn fail(&self, py: Python<'_>, error: Bound<'_, PyAny>) {
+        self.send(Err(refused(py, &self.name, PyErr::from_value(error))));
+    }
+}
+
+/// Keeps the task alive while its token is waited for: an event loop holds its tasks only weakly.
+#[pyclass(frozen, module = "hubpass._native")]
+#[derive(Default)]
+pub struct TaskHolder {
+    task: Mutex<Option<Py<PyAny>>>,
+}
+
+#[pymethods]
+impl TaskHolder {
+    fn hold(&self, task: Py<PyAny>) {
+        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+    }
+}
