@@ -25,7 +25,8 @@ pub struct Claims(Map<String, Value>);
 impl Claims {
     /// Claims from names and values. A name that comes again makes an array of its values, as in .NET.
     pub fn from_pairs(pairs: impl IntoIterator<Item = (String, Value)>) -> Result<Self> {
-        let mut claims = Self::default();
+        let pairs = pairs.into_iter();
+        let mut claims = Self(Map::with_capacity(pairs.size_hint().0));
         let mut subject_seen = false;
         for (name, value) in pairs {
             check_name(&name)?;
@@ -86,8 +87,8 @@ fn check_name(name: &str) -> Result<()> {
             "Pass claims={\"name\": value} with a name that can be read.",
         ));
     }
-    let lower = name.to_ascii_lowercase();
-    match RESERVED_PREFIXES.iter().find(|prefix| lower.starts_with(**prefix)) {
+    let begins_with = |prefix: &str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    match RESERVED_PREFIXES.iter().find(|prefix| begins_with(prefix)) {
         None => Ok(()),
         Some(prefix) => Err(Error::new(
             Code::ReservedClaim,

@@ -1,6 +1,5 @@
 //! The answer to `POST /negotiate`: where a client goes and the token that lets it in.
 
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -220,8 +219,11 @@ pub struct Signed {
 
 fn write_registered_claims(payload: &mut Payload<'_>, now: Now, expires_on: u64) {
     let issued_at = now.unix_seconds();
-    // Writing into memory cannot fail.
-    let _ = write!(payload.bytes, r#","nbf":{issued_at},"exp":{expires_on},"iat":{issued_at}"#);
+    for (member, time) in [(",\"nbf\":", issued_at), (",\"exp\":", expires_on), (",\"iat\":", issued_at)] {
+        payload.bytes.extend_from_slice(member.as_bytes());
+        // Writing a number into memory cannot fail. serde_json's way is several times as fast as the formatting machinery.
+        let _ = serde_json::to_writer(&mut payload.bytes, &time);
+    }
 }
 
 fn write_claim(payload: &mut Vec<u8>, name: &str, value: &Value) {

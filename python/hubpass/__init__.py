@@ -14,7 +14,6 @@ from hubpass.exceptions import (
     ClientClosedError,
     ConfigurationError,
     DeadlineExceededError,
-    ErrorCode,
     HubpassError,
     HubpassWarning,
     InvalidArgumentError,
@@ -23,7 +22,13 @@ from hubpass.exceptions import (
     ServiceError,
     TokenTooLongError,
 )
-from hubpass.models import ClaimValue, Event, NegotiationResponse, Transport
+from hubpass.models import Event, NegotiationResponse
+
+# Type checkers know the name; to import it from `typing` would double the time that the package takes to import.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hubpass._annotations import ClaimValue, ErrorCode, Transport
+del TYPE_CHECKING
 
 __all__ = [
     "ClaimValue",
@@ -44,3 +49,12 @@ __all__ = [
     "Transport",
     "__version__",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Give the names that only annotations mention; see ``_annotations``."""
+    if name in {"ClaimValue", "ErrorCode", "Transport"}:
+        from hubpass import _annotations
+
+        return getattr(_annotations, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

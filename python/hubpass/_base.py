@@ -1,34 +1,19 @@
 """What the sync and the async client have in common: how they are made and what they say of themselves."""
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
-from typing import NoReturn, Protocol, TypedDict, TypeVar
+from __future__ import annotations
 
 from hubpass import _native
-from hubpass.models import ClaimValue, Event, Transport
 
-ClientT = TypeVar("ClientT", bound="SignalRServiceClientBase")
+# Type checkers know the name; to import it from `typing` would double the time that the package takes to import.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
 
+    from typing_extensions import Self
 
-class AccessKeyCredential(Protocol):
-    """What a credential has to have; ``azure.core.credentials.AzureKeyCredential`` has it."""
-
-    @property
-    def key(self) -> str:
-        """The access key as it is now. It is read at each call, so that ``update()`` takes effect at the next one."""
-
-
-class NegotiateOptions(TypedDict, total=False):
-    """The keywords of ``negotiate`` that go with a user and with an anonymous client alike."""
-
-    claims: Mapping[str, ClaimValue] | Iterable[tuple[str, ClaimValue]] | None
-    lifetime: timedelta
-    allow_long_lifetime: bool
-    close_on_authentication_expiration: bool
-    authentication_expires_on: datetime | None
-    transports: Iterable[Transport] | None
-    enable_detailed_errors: bool
-    timeout: float | None
+    from hubpass._annotations import AccessKeyCredential
+    from hubpass.models import Event
 
 
 class SignalRServiceClientBase:
@@ -56,22 +41,22 @@ class SignalRServiceClientBase:
 
     @classmethod
     def from_connection_string(
-        cls: type[ClientT],
+        cls,
         connection_string: str,
         hub: str,
         *,
         application_name: str | None = None,
         timeout: float | None = None,
         on_event: Callable[[Event], object] | None = None,
-    ) -> ClientT:
+    ) -> Self:
         """Make a client from a connection string, as the Azure portal shows it under *Keys*.
 
         The rules are those of ``ConnectionStringParser`` in Azure/azure-signalr, with three differences: a part without
         ``=``, an unknown ``AuthType`` and a misspelt key are refused. Another unknown key is ignored with a warning.
 
         Args:
-            connection_string: ``Endpoint=https://...;AccessKey=...;Version=1.0;``, with ``Port``, ``ClientEndpoint`` and
-                ``ServerEndpoint`` if they are needed.
+            connection_string: ``Endpoint=https://...;AccessKey=...;Version=1.0;``, with ``Port``, ``ClientEndpoint``
+                and ``ServerEndpoint`` if they are needed.
             hub: As in the constructor.
             application_name: As in the constructor.
             timeout: As in the constructor.
@@ -82,12 +67,12 @@ class SignalRServiceClientBase:
             InvalidArgumentError: Another argument cannot be used.
         """
         client = cls.__new__(cls)
-        client._native = _native.SignalRClient.from_connection_string(
+        client._native = _native.SignalRClient.from_connection_string(  # noqa: SLF001 - a client of the same class
             connection_string, hub, application_name, timeout, on_event
         )
         return client
 
-    def for_hub(self: ClientT, hub: str) -> ClientT:
+    def for_hub(self, hub: str) -> Self:
         """Make a client for another hub, which shares this one's credential, key and connections.
 
         Each of the two is closed on its own.
@@ -97,7 +82,7 @@ class SignalRServiceClientBase:
             ClientClosedError: This client is closed.
         """
         client = type(self).__new__(type(self))
-        client._native = self._native.for_hub(hub)
+        client._native = self._native.for_hub(hub)  # noqa: SLF001 - a client of the same class
         return client
 
     @property
@@ -112,7 +97,7 @@ class SignalRServiceClientBase:
 
     @property
     def server_endpoint(self) -> str:
-        """The address that this client sends its requests to; :attr:`endpoint` unless a reverse proxy stands before it."""
+        """The address that this client sends requests to; :attr:`endpoint` unless a reverse proxy stands before it."""
         return self._native.server_endpoint
 
     @property

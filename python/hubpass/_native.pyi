@@ -56,9 +56,7 @@ class SignalRClient:
         enable_detailed_errors: object,
         timeout: object,
     ) -> NegotiationResponse: ...
-    def send_to_all(
-        self, target: object, arguments: tuple[object, ...], excluded: object, timeout: object
-    ) -> None: ...
+    def send_to_all(self, target: object, arguments: tuple[object, ...], excluded: object, timeout: object) -> None: ...
     def start_send_to_all(
         self,
         target: object,

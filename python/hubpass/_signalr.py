@@ -1,16 +1,21 @@
 """The sync client of Azure SignalR Service."""
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal, TypeVar, overload
+from __future__ import annotations
 
-from hubpass._base import NegotiateOptions, SignalRServiceClientBase
-from hubpass.models import DEFAULT_LIFETIME, ClaimValue, NegotiationResponse, Transport
+from hubpass._base import SignalRServiceClientBase
+from hubpass.models import DEFAULT_LIFETIME
 
+# Type checkers know the name; to import it from `typing` would double the time that the package takes to import.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime, timedelta
+    from typing import Literal, overload
 
-ClientT = TypeVar("ClientT", bound="SignalRServiceClient")
+    from typing_extensions import Self, Unpack
+
+    from hubpass._annotations import ClaimValue, NegotiateOptions, Transport
+    from hubpass.models import NegotiationResponse
 
 
 class SignalRServiceClient(SignalRServiceClientBase):
@@ -36,13 +41,15 @@ class SignalRServiceClient(SignalRServiceClientBase):
 
     __slots__ = ()
 
-    @overload
-    def negotiate(self, user_id: str, **options: "Unpack[NegotiateOptions]") -> NegotiationResponse: ...
+    if TYPE_CHECKING:
 
-    @overload
-    def negotiate(
-        self, *, anonymous: Literal[True], **options: "Unpack[NegotiateOptions]"
-    ) -> NegotiationResponse: ...
+        @overload
+        def negotiate(self, user_id: str, **options: Unpack[NegotiateOptions]) -> NegotiationResponse: ...
+
+        @overload
+        def negotiate(
+            self, *, anonymous: Literal[True], **options: Unpack[NegotiateOptions]
+        ) -> NegotiationResponse: ...
 
     def negotiate(
         self,
@@ -66,15 +73,15 @@ class SignalRServiceClient(SignalRServiceClientBase):
         Args:
             user_id: Who connects, as text: ``str(user.id)``. It becomes the claim ``asrs.s.uid``.
             anonymous: ``True`` lets a client in that has no user id.
-            claims: The application's own claims, which upstream handlers and hub servers see: a mapping, or pairs of name
-                and value if a name is to appear more than once. JSON types are kept. Names that mean something in a
-                token (``iss``, ``exp``, ...) travel as ``asrs.u.<name>``, and .NET's long names in their short form
+            claims: The application's own claims, which upstream handlers and hub servers see: a mapping, or pairs of
+                name and value if a name is to appear more than once. JSON types are kept. Names that mean something in
+                a token (``iss``, ``exp``, ...) travel as ``asrs.u.<name>``, and .NET's long names in their short form
                 (``ClaimsUtility`` and ``ClaimTypeMapping`` in Azure/azure-signalr).
-            lifetime: How long the token may be used to connect, from 1 second to 24 hours. Default: 1 hour. A client that
-                is connected by then stays connected.
+            lifetime: How long the token may be used to connect, from 1 second to 24 hours. Default: 1 hour. A client
+                that is connected by then stays connected.
             allow_long_lifetime: Whether more than 24 hours is meant.
-            close_on_authentication_expiration: Whether the service ends the connection at ``authentication_expires_on``,
-                or without one when the token expires (``asrs.s.coae``).
+            close_on_authentication_expiration: Whether the service ends the connection at
+                ``authentication_expires_on``, or without one when the token expires (``asrs.s.coae``).
             authentication_expires_on: When the user's own session ends, with a time zone. The token never outlives it.
             transports: Which transports the client may use. Default: all that the service offers (``asrs.s.htt``).
             enable_detailed_errors: Whether the client is told what went wrong inside the hub (``asrs.s.derror``).
@@ -116,7 +123,7 @@ class SignalRServiceClient(SignalRServiceClientBase):
             timeout: How many seconds the call may take. Default: the client's.
 
         Raises:
-            InvalidArgumentError: The message cannot be sent as it is (``invalid_message``), or another argument is wrong.
+            InvalidArgumentError: The message cannot be sent (``invalid_message``), or another argument is wrong.
             ConfigurationError: The endpoint is plain http on another machine (``insecure_endpoint``).
             DeadlineExceededError: The time ran out; the message may have been delivered.
             ServiceError: The service refused it, failed, or could not be reached; see ``code`` and ``hint``.
@@ -128,7 +135,7 @@ class SignalRServiceClient(SignalRServiceClientBase):
         """Refuse further calls. Closing twice does nothing."""
         self._native.close()
 
-    def __enter__(self: ClientT) -> ClientT:
+    def __enter__(self) -> Self:
         """Give the client itself."""
         return self
 

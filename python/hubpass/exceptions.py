@@ -4,14 +4,21 @@ Catch a class, match a ``code``, read the message, do what the ``hint`` says. No
 a value of a connection string.
 """
 
+from __future__ import annotations
+
 import sys
-from typing import Any, Literal, TypeAlias
+
+# Type checkers know the name; to import it from `typing` would double the time that the package takes to import.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hubpass._annotations import ErrorCode
 
 __all__ = [
     "ClientClosedError",
     "ConfigurationError",
     "DeadlineExceededError",
-    "ErrorCode",
     "HubpassError",
     "HubpassWarning",
     "InvalidArgumentError",
@@ -20,45 +27,6 @@ __all__ = [
     "ServiceError",
     "TokenTooLongError",
 ]
-
-ErrorCode: TypeAlias = Literal[
-    "claim_names_user",
-    "client_closed",
-    "connection_failed",
-    "connection_string_key_misspelt",
-    "credential_missing",
-    "credential_unsupported",
-    "deadline_exceeded",
-    "identity_conflict",
-    "identity_missing",
-    "insecure_endpoint",
-    "invalid_application_name",
-    "invalid_argument",
-    "invalid_authentication_expires_on",
-    "invalid_claim",
-    "invalid_connection_string",
-    "invalid_endpoint",
-    "invalid_hub",
-    "invalid_lifetime",
-    "invalid_message",
-    "invalid_transports",
-    "invalid_user_id",
-    "name_resolution_failed",
-    "network_blocked",
-    "not_found",
-    "permission_missing",
-    "redirect_refused",
-    "request_refused",
-    "reserved_claim",
-    "service_unavailable",
-    "throttled",
-    "tls_failed",
-    "token_too_long",
-    "transport_unavailable",
-    "unauthorized",
-    "unexpected_response",
-]
-"""Every ``code``; ``docs/errors.md`` explains each of them."""
 
 
 class HubpassWarning(UserWarning):
@@ -117,7 +85,7 @@ class InvalidArgumentError(HubpassError, ValueError):
 
 
 class TokenTooLongError(HubpassError, ValueError):
-    """The token would be longer than the 4,096 characters that the service accepts; the hint names the largest claims."""
+    """The token would exceed the 4,096 characters that the service accepts; the hint names the largest claims."""
 
 
 class ServiceError(HubpassError):

@@ -1,18 +1,16 @@
 """What goes into a client's methods and what comes out of them."""
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
 from datetime import datetime, timedelta, timezone
-from typing import Any, Literal, NoReturn, TypeAlias, Union
 
-__all__ = ["DEFAULT_LIFETIME", "ClaimValue", "Event", "NegotiationResponse", "Transport"]
+# Type checkers know the name; to import it from `typing` would double the time that the package takes to import.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, NoReturn
 
-ClaimValue: TypeAlias = Union[
-    str, bool, int, float, None, Sequence["ClaimValue"], Mapping[str, "ClaimValue"]
-]
-"""The value of a claim: what JSON can say, with integers of at most 64 bits and no NaN or infinity."""
-
-Transport: TypeAlias = Literal["WebSockets", "ServerSentEvents", "LongPolling"]
-"""A way to connect, by the name that ``@microsoft/signalr`` gives it."""
+__all__ = ["DEFAULT_LIFETIME", "Event", "NegotiationResponse"]
 
 DEFAULT_LIFETIME = timedelta(hours=1)
 """How long a client token may be used to connect if nothing else is said, as in Microsoft's SDK."""
@@ -21,9 +19,9 @@ DEFAULT_LIFETIME = timedelta(hours=1)
 class NegotiationResponse(dict[str, str]):
     """The answer to ``POST /negotiate``: a ``dict`` with exactly the keys that SignalR clients read.
 
-    Return it as it is from FastAPI and Flask, or give it to ``json.dumps``. Its text forms (``repr``, ``str``, f-strings,
-    ``pprint``) hide the token, and it cannot be pickled; ``answer["accessToken"]``, :attr:`access_token` and iteration are
-    the ways to the token itself.
+    Return it as it is from FastAPI and Flask, or give it to ``json.dumps``. Its text forms (``repr``, ``str``,
+    f-strings, ``pprint``) hide the token, and it cannot be pickled; ``answer["accessToken"]``, :attr:`access_token` and
+    iteration are the ways to the token itself.
     """
 
     __slots__ = ("_expires_on", "_kid")
@@ -67,8 +65,8 @@ class NegotiationResponse(dict[str, str]):
         )
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: object, handler: Any) -> Any:  # noqa: PLW3201
-        """Let FastAPI and pydantic treat the class as the ``dict[str, str]`` that it is on the wire, and keep it itself."""
+    def __get_pydantic_core_schema__(cls, source: object, handler: Any) -> Any:
+        """Let FastAPI and pydantic treat the class as the ``dict[str, str]`` that it is on the wire, and keep it."""
 
         def keep(value: object, validate: Any) -> object:
             return value if isinstance(value, cls) else validate(value)
@@ -85,8 +83,8 @@ class Event:
 
     Attributes:
         name: What happened: ``large_token`` or ``request_failed``.
-        attributes: The particulars, such as ``length`` and ``limit``, or ``operation``, ``code`` and ``status``. They never
-            hold a secret.
+        attributes: The particulars, such as ``length`` and ``limit``, or ``operation``, ``code`` and ``status``. They
+            never hold a secret.
     """
 
     __slots__ = ("attributes", "name")

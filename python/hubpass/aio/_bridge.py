@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, cast
 
 from hubpass._native import Flight
 
@@ -20,11 +20,11 @@ async def flight(start: Callable[["Deliver[T]"], Flight]) -> T:
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
-    def settle(value: T, error: BaseException | None) -> None:
+    def settle(value: T | None, error: BaseException | None) -> None:
         if future.done():
             return
         if error is None:
-            future.set_result(value)
+            future.set_result(cast("T", value))
         else:
             future.set_exception(error)
 

@@ -1,18 +1,19 @@
 """The async client of Azure SignalR Service."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Literal, overload
 
-from hubpass._base import NegotiateOptions, SignalRServiceClientBase
+from hubpass._annotations import ClaimValue, NegotiateOptions, Transport
+from hubpass._base import SignalRServiceClientBase
 from hubpass.aio._bridge import flight
-from hubpass.models import DEFAULT_LIFETIME, ClaimValue, NegotiationResponse, Transport
+from hubpass.models import DEFAULT_LIFETIME, NegotiationResponse
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
-ClientT = TypeVar("ClientT", bound="SignalRServiceClient")
+    from typing_extensions import Self, Unpack
 
 
 class SignalRServiceClient(SignalRServiceClientBase):
@@ -24,11 +25,11 @@ class SignalRServiceClient(SignalRServiceClientBase):
     __slots__ = ()
 
     @overload
-    async def negotiate(self, user_id: str, **options: "Unpack[NegotiateOptions]") -> NegotiationResponse: ...
+    async def negotiate(self, user_id: str, **options: Unpack[NegotiateOptions]) -> NegotiationResponse: ...
 
     @overload
     async def negotiate(
-        self, *, anonymous: Literal[True], **options: "Unpack[NegotiateOptions]"
+        self, *, anonymous: Literal[True], **options: Unpack[NegotiateOptions]
     ) -> NegotiationResponse: ...
 
     async def negotiate(
@@ -43,7 +44,7 @@ class SignalRServiceClient(SignalRServiceClientBase):
         authentication_expires_on: datetime | None = None,
         transports: Iterable[Transport] | None = None,
         enable_detailed_errors: bool = False,
-        timeout: float | None = None,  # noqa: ASYNC109 - the deadline covers threads of the core, which no loop can cancel
+        timeout: float | None = None,
     ) -> NegotiationResponse:
         """As :meth:`hubpass.SignalRServiceClient.negotiate`. With a valid key in hand it does not yield to the loop."""
         return self._native.negotiate(
@@ -64,7 +65,7 @@ class SignalRServiceClient(SignalRServiceClientBase):
         target: str,
         *arguments: object,
         excluded: Iterable[str] = (),
-        timeout: float | None = None,  # noqa: ASYNC109 - as in negotiate
+        timeout: float | None = None,
     ) -> None:
         """As :meth:`hubpass.SignalRServiceClient.send_to_all`. A cancelled call may have been delivered."""
         await flight(partial(self._native.start_send_to_all, target, arguments, excluded, timeout))
@@ -73,7 +74,7 @@ class SignalRServiceClient(SignalRServiceClientBase):
         """As :meth:`hubpass.SignalRServiceClient.close`."""
         self._native.close()
 
-    async def __aenter__(self: ClientT) -> ClientT:
+    async def __aenter__(self) -> Self:
         """Give the client itself."""
         return self
 
