@@ -157,12 +157,17 @@ impl<'a> Negotiation<'a> {
         }
     }
 
-    /// Renders and signs the token. CPU only: nothing here waits, locks or asks the system for anything.
-    pub fn sign(&self, template: &Template, now: Now) -> Result<Signed> {
-        let expires_on = self.expires_on(now)?;
+    /// Refuses what cannot be signed whatever the key is, except for a token that turns out too long.
+    pub fn check(&self, now: Now) -> Result<u64> {
         if self.identity == Identity::Anonymous {
             self.claims.check_anonymous()?;
         }
+        self.expires_on(now)
+    }
+
+    /// Renders and signs the token. CPU only: nothing here waits, locks or asks the system for anything.
+    pub fn sign(&self, template: &Template, now: Now) -> Result<Signed> {
+        let expires_on = self.check(now)?;
         let mut payload = template.payload();
         self.write_system_claims(&mut payload.bytes, expires_on);
         for (name, value) in self.claims.iter() {

@@ -12,7 +12,6 @@ use arc_swap::ArcSwapOption;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::error::{Code, Error, Result};
-use crate::observe::Once;
 use crate::random;
 use crate::world::Pending;
 
@@ -77,7 +76,6 @@ pub struct ProcessState {
     /// Taken at exit. Only the process that made it ever locks it.
     runtime: Mutex<Option<Runtime>>,
     name: OnceLock<String>,
-    used: Once,
 }
 
 impl ProcessState {
@@ -93,8 +91,7 @@ impl ProcessState {
                 },
             )?;
         let handle = runtime.handle().clone();
-        let state =
-            Self { id, handle, runtime: Mutex::new(Some(runtime)), name: OnceLock::new(), used: Once::default() };
+        let state = Self { id, handle, runtime: Mutex::new(Some(runtime)), name: OnceLock::new() };
         Ok(Box::leak(Box::new(state)))
     }
 
@@ -111,11 +108,6 @@ impl ProcessState {
     /// Runs something that may wait, on a thread kept for that. The exit of the process does not wait for its end.
     pub fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
         self.handle.spawn_blocking(work);
-    }
-
-    /// Whether this is the first time that the state is used, for what has to be arranged once in each process.
-    pub fn first_use(&self) -> bool {
-        self.used.first()
     }
 
     /// A random name for this process, for the service's logs.

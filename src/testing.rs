@@ -44,14 +44,31 @@ impl ManualClock {
 /// told to.
 pub struct SimulatedProcess {
     id: AtomicU32,
-    luck: AtomicU64,
+    luck: Luck,
     tasks: Mutex<Vec<Pending<'static, ()>>>,
+}
+
+/// Where the luck of a process comes from.
+enum Luck {
+    /// It changes at each draw.
+    Seeded(AtomicU64),
+    /// It is always the same, so that a test can say what it leads to however often and in whatever order it is drawn.
+    Steady(f64),
 }
 
 impl SimulatedProcess {
     /// A process whose luck follows from `seed`.
     pub fn new(id: u32, seed: u64) -> Self {
-        Self { id: AtomicU32::new(id), luck: AtomicU64::new(seed), tasks: Mutex::default() }
+        Self::with_luck(id, Luck::Seeded(AtomicU64::new(seed)))
+    }
+
+    /// A process that always draws `luck`, from 0 up to 1.
+    pub fn steady(id: u32, luck: f64) -> Self {
+        Self::with_luck(id, Luck::Steady(luck))
+    }
+
+    fn with_luck(id: u32, luck: Luck) -> Self {
+        Self { id: AtomicU32::new(id), luck, tasks: Mutex::default() }
     }
 
     /// Goes on as another process, as a child does after a fork: the tasks of its parent are not in it.
@@ -97,7 +114,11 @@ impl Place for SimulatedProcess {
     /// SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).
     fn random(&self) -> f64 {
         const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
-        let mut mixed = self.luck.fetch_add(STEP, Ordering::SeqCst).wrapping_add(STEP);
+        let luck = match &self.luck {
+            Luck::Seeded(luck) => luck,
+            Luck::Steady(luck) => return *luck,
+        };
+        let mut mixed = luck.fetch_add(STEP, Ordering::SeqCst).wrapping_add(STEP);
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         mixed ^= mixed >> 31;

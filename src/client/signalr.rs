@@ -11,7 +11,7 @@ use crate::credential::{Caller, Fault, Tokens};
 use crate::endpoint::{ApplicationName, Endpoints, Hub, HubAddress};
 use crate::error::{Code, Error, Result};
 use crate::jwt::Template;
-use crate::keys::{KeyInHand, KeyPolicy, KeySource, SigningKey, TemporaryKeys};
+use crate::keys::{KeyInHand, KeyPolicy, KeySource, KeyStatus, SigningKey, TemporaryKeys};
 use crate::negotiate::{Negotiation, Signed, TOKEN_LARGE, TOKEN_MAX};
 use crate::observe::{Event, Once};
 use crate::rest::answer::expect_success;
@@ -158,10 +158,28 @@ impl SignalRClient {
             signed.expires_on = signed.expires_on.min(ends);
         }
         let warn_of_length = signed.is_large && self.large_token_told.first();
-        if warn_of_length {
-            self.shared.world.tell(Event::LargeToken { length: signed.token.len(), limit: TOKEN_MAX });
+        if let Some(observer) = self.shared.world.observer.as_ref().filter(|_| warn_of_length) {
+            // Told here and now: starting threads for it would be the only reason for them with an access key.
+            observer.observe(&Event::LargeToken { length: signed.token.len(), limit: TOKEN_MAX });
         }
         Ok(Negotiated { signed, warn_of_length })
+    }
+
+    /// Takes a report that the temporary key of this name is dead. Says whether a key was dropped.
+    pub fn invalidate_key(&self, kid: &str) -> Result<bool> {
+        self.check_open()?;
+        match &self.shared.keys {
+            KeySource::Shared(_) => Ok(false),
+            KeySource::Temporary(keys) => Ok(keys.report(kid, self.now())),
+        }
+    }
+
+    /// What this client holds and plans, without secrets.
+    pub fn status(&self) -> Option<KeyStatus> {
+        match &self.shared.keys {
+            KeySource::Shared(_) => None,
+            KeySource::Temporary(keys) => Some(keys.status(self.now())),
+        }
     }
 
     /// Sends a message to every client of the hub, except the connections in `excluded`.

@@ -190,3 +190,6 @@ fn unchanged() -> Error {
         "Nothing needs to be done while the key is valid; should it last, open a support request for the resource.",
     )
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests;

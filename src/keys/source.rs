@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
@@ -56,6 +57,33 @@ pub struct Counters {
     pub failed: AtomicU64,
 }
 
+/// What is held and planned, without secrets.
+#[derive(Clone, Debug)]
+pub struct KeyStatus {
+    /// The name of the credential.
+    pub credential: String,
+    /// The name of the key in hand.
+    pub kid: Option<String>,
+    /// Whether that key may sign.
+    pub is_usable: bool,
+    /// How long ago its request was sent.
+    pub age: Option<Duration>,
+    /// When this process renews it.
+    pub renews_in: Option<Duration>,
+    /// When it signs no more.
+    pub expires_in: Option<Duration>,
+    /// Why the last renewal failed; `None` after a success.
+    pub last_error: Option<Error>,
+    /// Requests for a key.
+    pub requests: u64,
+    /// Keys that replaced another or none.
+    pub renewed: u64,
+    /// Answers with the key in hand.
+    pub unchanged: u64,
+    /// Fetches that failed.
+    pub failed: u64,
+}
+
 impl TemporaryKeys {
     /// Keys of a service, bought with these tokens. None is fetched yet.
     pub fn new(policy: KeyPolicy, tokens: Arc<Tokens>, endpoints: Endpoints, world: World) -> Arc<Self> {
@@ -105,6 +133,28 @@ impl TemporaryKeys {
         let reported = self.ring.report(kid, now, &*self.world.place);
         self.world.tell(Event::KeyReported { reported });
         reported == Reported::Dropped
+    }
+
+    /// What is held and planned.
+    pub fn status(&self, now: Now) -> KeyStatus {
+        let place = &*self.world.place;
+        let plan = self.ring.plan(place);
+        let current = self.ring.current();
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let age = current.as_ref().map(|held| held.age(now));
+        KeyStatus {
+            credential: self.tokens.credential_name().to_owned(),
+            kid: current.as_ref().map(|held| held.value().kid().to_owned()),
+            is_usable: current.as_ref().is_some_and(|held| held.is_usable(now)),
+            renews_in: age.zip(plan.renew_at).map(|(age, renew_at)| renew_at.saturating_sub(age)),
+            expires_in: age.map(|age| self.ring.policy().usable_for().saturating_sub(age)),
+            age,
+            last_error: plan.pause.map(|pause| pause.error),
+            requests: count(&self.counters.requests),
+            renewed: count(&self.counters.renewed),
+            unchanged: count(&self.counters.unchanged),
+            failed: count(&self.counters.failed),
+        }
     }
 
     /// The tokens that buy the keys.

@@ -24,7 +24,7 @@ pub fn wait<T: Send + 'static>(
     future: impl Future<Output = Result<T>> + Send + 'static,
 ) -> PyResult<T> {
     let (sender, mut receiver) = sync_channel(1);
-    let task = spawn(py, async move {
+    let task = spawn(async move {
         // A receiver that is gone has raised KeyboardInterrupt.
         let _ = sender.send(future.await);
     })?;
@@ -42,15 +42,11 @@ pub fn wait<T: Send + 'static>(
 
 /// Starts a future and returns at once. `deliver(value, error)` is called on a thread of the runtime when it ends; one of
 /// the two is `None`.
-pub fn start<T>(
-    py: Python<'_>,
-    future: impl Future<Output = Result<T>> + Send + 'static,
-    deliver: Py<PyAny>,
-) -> PyResult<Flight>
+pub fn start<T>(future: impl Future<Output = Result<T>> + Send + 'static, deliver: Py<PyAny>) -> PyResult<Flight>
 where
     T: for<'py> IntoPyObject<'py> + Send + 'static,
 {
-    let task = spawn(py, async move {
+    let task = spawn(async move {
         let outcome = future.await;
         // Without an interpreter there is nobody to deliver to. The callable itself handles a loop that has closed.
         let _ = Python::try_attach(|py| {
@@ -66,15 +62,8 @@ where
     Ok(Flight { task })
 }
 
-/// Starts a task, and at the first one makes sure that the interpreter's exit ends what is still running: a runtime
-/// thread that calls into a Python which is half gone would crash the process.
-fn spawn(py: Python<'_>, task: impl Future<Output = ()> + Send + 'static) -> PyResult<AbortHandle> {
-    let process = process::current()?;
-    if process.first_use() {
-        let shut_down = py.import("hubpass._native")?.getattr("shut_down")?;
-        py.import("atexit")?.call_method1("register", (shut_down,))?;
-    }
-    Ok(process.spawn(task))
+fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Result<AbortHandle> {
+    Ok(process::current()?.spawn(task))
 }
 
 fn exiting() -> Error {
@@ -85,7 +74,8 @@ fn exiting() -> Error {
     )
 }
 
-/// Ends the runtime's tasks. Registered with `atexit`, which runs while Python can still be called.
+/// Ends the runtime's tasks. Registered with `atexit`, which runs while Python can still be called: a runtime thread that
+/// calls into a Python which is half gone would crash the process.
 #[pyfunction]
 pub fn shut_down(py: Python<'_>) {
     py.detach(|| process::shut_down(EXIT_GRACE));

@@ -110,6 +110,18 @@ pub fn lifetime(value: &Bound<'_, PyAny>) -> Result<Duration> {
         .ok_or_else(|| refused("The lifetime is not between 1 second and 24 hours.".to_owned()))
 }
 
+/// A `timedelta` of a setting.
+pub fn duration(name: &str, value: &Bound<'_, PyAny>) -> Result<Duration> {
+    let seconds = value.call_method0("total_seconds").and_then(|seconds| seconds.extract::<f64>());
+    seconds.ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).ok_or_else(|| {
+        Error::new(
+            Code::InvalidArgument,
+            format!("The setting {name} is not a timedelta of zero or more."),
+            format!("Pass {name}=timedelta(minutes=...)."),
+        )
+    })
+}
+
 /// A point in time as an aware `datetime`, in seconds since 1970.
 pub fn unix_seconds(value: &Bound<'_, PyAny>) -> Result<i64> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();

@@ -1,6 +1,7 @@
 //! Errors of the core as Python exceptions. The classes are written in Python; one match chooses among them.
 
 use std::collections::HashMap;
+use std::error::Error as _;
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -34,7 +35,12 @@ pub fn to_exception(py: Python<'_>, error: &Error) -> PyErr {
         error.hint(),
     );
     let made = MAKE.import(py, "hubpass.exceptions", "_from_core").and_then(|make| make.call1(arguments));
-    made.map_or_else(|failure| failure, PyErr::from_value)
+    let exception = made.map_or_else(|failure| failure, PyErr::from_value);
+    // What a credential raised is the cause, so that its owner finds it in the traceback.
+    if let Some(raised) = error.source().and_then(|source| source.downcast_ref::<PyErr>()) {
+        exception.set_cause(py, Some(raised.clone_ref(py)));
+    }
+    exception
 }
 
 impl From<Error> for PyErr {

@@ -2,10 +2,17 @@
 //! names, defaults and documentation are Python (`python/hubpass`).
 
 mod bridge;
+mod connection_string;
+mod construction;
 mod convert;
+mod credential;
 mod errors;
+mod negotiation;
 mod observer;
 mod signalr;
+#[cfg(feature = "testing")]
+mod testing;
+mod warnings;
 
 use pyo3::prelude::*;
 
@@ -18,16 +25,27 @@ mod _native {
     #[pymodule_export]
     use super::bridge::shut_down;
     #[pymodule_export]
+    use super::connection_string::ParsedConnectionString;
+    #[pymodule_export]
+    use super::connection_string::parse_connection_string;
+    #[pymodule_export]
+    use super::credential::TaskHolder;
+    #[pymodule_export]
+    use super::credential::TokenDelivery;
+    #[pymodule_export]
     use super::errors::error_codes;
     #[pymodule_export]
-    use super::signalr::ParsedConnectionString;
+    use super::negotiation::PendingNegotiation;
     #[pymodule_export]
     use super::signalr::SignalRClient;
+    #[cfg(feature = "testing")]
     #[pymodule_export]
-    use super::signalr::parse_connection_string;
+    use super::testing::ManualClock;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let shut_down = module.getattr("shut_down")?;
+        module.py().import("atexit")?.call_method1("register", (shut_down,))?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

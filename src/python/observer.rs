@@ -1,37 +1,26 @@
-//! The application's `on_event` callback.
+//! Events of the core on their way to the application: its `on_event` callback, and the loggers.
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::error::Error;
+use crate::keys::Reported;
 use crate::observe::{Event, Observer};
 
-/// Calls a Python callable with each event.
+/// Hands each event to `hubpass._events.Teller`.
 pub struct PyObserver {
-    callback: Py<PyAny>,
+    teller: Py<PyAny>,
 }
 
 impl PyObserver {
-    pub fn new(callback: Py<PyAny>) -> Self {
-        Self { callback }
+    pub fn new(py: Python<'_>, callback: Option<Bound<'_, PyAny>>) -> PyResult<Self> {
+        Ok(Self { teller: py.import("hubpass._events")?.getattr("Teller")?.call1((callback,))?.unbind() })
     }
 
     fn call(&self, py: Python<'_>, event: &Event) -> PyResult<()> {
         let attributes = PyDict::new(py);
-        let name = match event {
-            Event::LargeToken { length, limit } => {
-                attributes.set_item("length", length)?;
-                attributes.set_item("limit", limit)?;
-                "large_token"
-            }
-            Event::RequestFailed { operation, code, status } => {
-                attributes.set_item("operation", operation)?;
-                attributes.set_item("code", code)?;
-                attributes.set_item("status", status)?;
-                "request_failed"
-            }
-        };
-        let event = py.import("hubpass.models")?.getattr("Event")?.call1((name, attributes))?;
-        self.callback.call1(py, (event,)).map(drop)
+        let name = describe(event, &attributes)?;
+        self.teller.call1(py, (name, attributes)).map(drop)
     }
 }
 
@@ -40,9 +29,64 @@ impl Observer for PyObserver {
         // At the exit of the interpreter nobody is left to be told.
         let _ = Python::try_attach(|py| {
             if let Err(error) = self.call(py, event) {
-                // A callback that fails must not fail the call that it watches; Python reports it as it reports __del__.
-                error.write_unraisable(py, Some(self.callback.bind(py)));
+                // A callback that fails must not fail what it watches; Python reports it as it reports __del__.
+                error.write_unraisable(py, Some(self.teller.bind(py)));
             }
         });
     }
+}
+
+/// The name of an event; its particulars go into `attributes`.
+fn describe(event: &Event, attributes: &Bound<'_, PyDict>) -> PyResult<&'static str> {
+    Ok(match event {
+        Event::KeyFailed { error } => {
+            describe_error(error, attributes)?;
+            "key_failed"
+        }
+        Event::KeyRenewed { kid } => {
+            attributes.set_item("kid", kid)?;
+            "key_renewed"
+        }
+        Event::KeyReported { reported } => {
+            let outcome = match reported {
+                Reported::Dropped => "dropped",
+                Reported::TooSoon => "too_soon",
+                Reported::Unknown => "unknown",
+            };
+            attributes.set_item("outcome", outcome)?;
+            "key_invalidated"
+        }
+        Event::KeyUnchanged { kid } => {
+            attributes.set_item("kid", kid)?;
+            "key_unchanged"
+        }
+        Event::LargeToken { length, limit } => {
+            attributes.set_item("length", length)?;
+            attributes.set_item("limit", limit)?;
+            "large_token"
+        }
+        Event::RequestFailed { operation, code, status } => {
+            attributes.set_item("operation", operation)?;
+            attributes.set_item("code", code)?;
+            attributes.set_item("status", status)?;
+            "request_failed"
+        }
+        Event::TokenFailed { credential, error } => {
+            attributes.set_item("credential", credential)?;
+            describe_error(error, attributes)?;
+            "token_failed"
+        }
+        Event::TokenRenewed { credential } => {
+            attributes.set_item("credential", credential)?;
+            "token_renewed"
+        }
+    })
+}
+
+fn describe_error(error: &Error, attributes: &Bound<'_, PyDict>) -> PyResult<()> {
+    attributes.set_item("code", error.code().as_str())?;
+    attributes.set_item("status", error.status())?;
+    attributes.set_item("retry_after", error.retry_after().map(|wait| wait.as_secs_f64()))?;
+    attributes.set_item("message", error.message())?;
+    attributes.set_item("hint", error.hint())
 }

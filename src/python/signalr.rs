@@ -1,31 +1,26 @@
 //! The native half of `SignalRServiceClient`, sync and async alike.
 
-use std::ffi::CString;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+use pyo3::types::{PyDict, PyString, PyTuple};
 
-use crate::client::{self, SignalROptions};
-use crate::clock::Now;
-use crate::connection_string::{Auth, ConnectionString};
-use crate::endpoint::{ApplicationName, Endpoint, Endpoints, Hub};
-use crate::env::ProxyVariables;
-use crate::error::{Code, Error, Result};
-use crate::keys::SigningKey;
+use crate::client;
+use crate::client::SignalROptions;
+use crate::connection_string::ConnectionString;
+use crate::credential::Caller;
+use crate::endpoint::{ApplicationName, Endpoints, Hub};
+use crate::error::{Error, Result};
+use crate::keys::{KeySource, KeyStatus};
 use crate::negotiate::Negotiation;
-use crate::observe::Observer;
-use crate::process;
-use crate::python::observer::PyObserver;
+use crate::python::construction::{KeyCredential, Keywords, from_arguments, from_connection_string};
+use crate::python::credential::LoopContext;
+use crate::python::negotiation::{Answer, Asked, PendingNegotiation};
+use crate::python::warnings::warn;
 use crate::python::{bridge, convert};
 use crate::rest::signalr::Message;
-
-/// How many Python frames lie between a warning and the code that it is for: the public method.
-const STACK_LEVEL: i32 = 2;
 
 /// A client of one hub.
 #[pyclass(frozen, module = "hubpass._native")]
@@ -34,74 +29,60 @@ pub struct SignalRClient {
     /// The credential whose key is looked at again at each call, if there is one.
     credential: Option<Arc<KeyCredential>>,
     url: Py<PyString>,
-}
-
-/// A credential with a `key` that its owner may replace at any time (`AzureKeyCredential` of azure-core).
-struct KeyCredential {
-    credential: Py<PyAny>,
-    /// The text that the client's signing key was made of.
-    seen: ArcSwap<Py<PyAny>>,
+    is_async: bool,
 }
 
 #[pymethods]
 impl SignalRClient {
     #[new]
-    #[allow(clippy::too_many_arguments, reason = "one for each argument of the public constructor")]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "one for each positional argument of the public constructor, and its kind"
+    )]
     fn new(
         py: Python<'_>,
         endpoint: &Bound<'_, PyAny>,
         hub: &Bound<'_, PyAny>,
-        credential: Option<Bound<'_, PyAny>>,
+        credential: Option<&Bound<'_, PyAny>>,
         client_endpoint: Option<&Bound<'_, PyAny>>,
         server_endpoint: Option<&Bound<'_, PyAny>>,
-        application_name: Option<&Bound<'_, PyAny>>,
-        timeout: Option<&Bound<'_, PyAny>>,
-        on_event: Option<Bound<'_, PyAny>>,
+        keywords: Keywords<'_>,
+        is_async: bool,
     ) -> PyResult<Self> {
         let endpoint = convert::text_argument("endpoint", endpoint)?;
         let client = client_endpoint.map(|text| convert::text_argument("client_endpoint", text)).transpose()?;
         let server = server_endpoint.map(|text| convert::text_argument("server_endpoint", text)).transpose()?;
         let endpoints = Endpoints::from_arguments(&endpoint, client.as_deref(), server.as_deref())?;
-        let credential = credential.ok_or_else(no_credential)?;
-        let key = current_key(&credential)?;
-        let access_key = SigningKey::new(&key.to_cow()?, None);
-        let credential =
-            KeyCredential { credential: credential.unbind(), seen: ArcSwap::from_pointee(key.into_any().unbind()) };
-        let options = options(endpoints, access_key, application_name, timeout, on_event)?;
-        Self::make(py, options, hub, Some(Arc::new(credential)))
+        let (options, credential) = from_arguments(endpoints, credential, is_async, &keywords)?;
+        Self::make(py, options, hub, credential.map(Arc::new), is_async)
     }
 
-    /// A client from a connection string that holds an access key.
+    /// A client from a connection string.
     #[staticmethod]
     fn from_connection_string(
         py: Python<'_>,
         connection_string: &Bound<'_, PyAny>,
         hub: &Bound<'_, PyAny>,
-        application_name: Option<&Bound<'_, PyAny>>,
-        timeout: Option<&Bound<'_, PyAny>>,
-        on_event: Option<Bound<'_, PyAny>>,
+        keywords: Keywords<'_>,
+        is_async: bool,
     ) -> PyResult<Self> {
         let text = convert::text_argument("connection_string", connection_string)?;
         let parsed = ConnectionString::parse(&text)?;
         for warning in &parsed.warnings {
             warn(py, warning)?;
         }
-        let access_key = match &parsed.auth {
-            Auth::AccessKey(key) => SigningKey::new(key.expose(), None),
-            other => return Err(entra_unsupported(other.kind()).into()),
-        };
-        let options = options(parsed.endpoints(), access_key, application_name, timeout, on_event)?;
-        Self::make(py, options, hub, None)
+        Self::make(py, from_connection_string(py, &parsed, &keywords)?, hub, None, is_async)
     }
 
-    /// A client for another hub that shares this one's credential, key and connections.
+    /// A client for another hub that shares this one's credential, keys and connections.
     fn for_hub(&self, py: Python<'_>, hub: &Bound<'_, PyAny>) -> PyResult<Self> {
         self.client.check_open()?;
         let client = self.client.for_hub(Hub::parse(&convert::text_argument("hub", hub)?)?);
-        Ok(Self::wrap(py, client, self.credential.clone()))
+        Ok(Self::wrap(py, client, self.credential.clone(), self.is_async))
     }
 
-    /// Signs a token; see `SignalRServiceClient.negotiate`.
+    /// Signs a token; see `SignalRServiceClient.negotiate`. Without a key in hand a sync client waits for one, and an async
+    /// one gives a `PendingNegotiation`.
     #[allow(clippy::too_many_arguments, reason = "one for each argument of the public method")]
     fn negotiate<'py>(
         &self,
@@ -116,7 +97,7 @@ impl SignalRClient {
         transports: Option<&Bound<'py, PyAny>>,
         enable_detailed_errors: &Bound<'py, PyAny>,
         timeout: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyDict>> {
+    ) -> PyResult<Bound<'py, PyAny>> {
         let mut buffer = None;
         let negotiation = Negotiation {
             claims: claims.map(convert::claims).transpose()?.unwrap_or_default(),
@@ -131,9 +112,25 @@ impl SignalRClient {
             enable_detailed_errors: convert::flag("enable_detailed_errors", enable_detailed_errors)?,
             ..Negotiation::new(convert::identity(user_id, anonymous, &mut buffer)?)
         };
-        convert::timeout(timeout)?;
+        let timeout = convert::timeout(timeout)?;
         self.follow_credential(py)?;
-        self.answer(py, &negotiation)
+        let now = self.client.now();
+        let mut caller = None;
+        let lend = || caller.insert(self.caller(py)).clone();
+        if let Some(key) = self.client.key_in_hand(now, lend)? {
+            let negotiated = self.client.sign(now, &negotiation, &key)?;
+            return Ok(Answer { negotiated, url: self.url.clone_ref(py) }.into_pyobject(py)?.into_any());
+        }
+        // What is wrong with the negotiation itself is told now and not after the wait.
+        negotiation.check(now)?;
+        let caller = caller.unwrap_or_else(|| self.caller(py));
+        let (client, url, asked) = (Arc::clone(&self.client), self.url.clone_ref(py), Asked::new(negotiation));
+        if self.is_async {
+            let pending = PendingNegotiation::new(asked, client, url, caller, timeout);
+            return Ok(Bound::new(py, pending)?.into_any());
+        }
+        let answer = bridge::wait(py, asked.answer(client, url, caller, timeout))?;
+        Ok(answer.into_pyobject(py)?.into_any())
     }
 
     /// Sends and waits.
@@ -158,7 +155,36 @@ impl SignalRClient {
         timeout: Option<&Bound<'_, PyAny>>,
         deliver: Py<PyAny>,
     ) -> PyResult<bridge::Flight> {
-        bridge::start(py, self.sending(py, target, arguments, excluded, timeout)?, deliver)
+        bridge::start(self.sending(py, target, arguments, excluded, timeout)?, deliver)
+    }
+
+    /// Gets a key and waits.
+    fn warm_up(&self, py: Python<'_>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        bridge::wait(py, self.warming_up(py, timeout)?)
+    }
+
+    /// Gets a key; `deliver(None, error or None)` is called when it is done.
+    fn start_warm_up(
+        &self,
+        py: Python<'_>,
+        timeout: Option<&Bound<'_, PyAny>>,
+        deliver: Py<PyAny>,
+    ) -> PyResult<bridge::Flight> {
+        bridge::start(self.warming_up(py, timeout)?, deliver)
+    }
+
+    fn invalidate_key(&self, kid: &Bound<'_, PyAny>) -> PyResult<bool> {
+        Ok(self.client.invalidate_key(&convert::text_argument("kid", kid)?)?)
+    }
+
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let status = PyDict::new(py);
+        status.set_item("ready", !self.client.is_closed())?;
+        match self.client.status() {
+            None => status.set_item("mode", "access_key")?,
+            Some(keys) => describe(&status, &keys)?,
+        }
+        Ok(status)
     }
 
     fn close(&self) {
@@ -202,6 +228,7 @@ impl SignalRClient {
         options: SignalROptions,
         hub: &Bound<'_, PyAny>,
         credential: Option<Arc<KeyCredential>>,
+        is_async: bool,
     ) -> PyResult<Self> {
         let hub = Hub::parse(&convert::text_argument("hub", hub)?)?;
         let browsers = &options.endpoints.client;
@@ -212,39 +239,31 @@ impl SignalRClient {
                 &format!("Clients will send their tokens over plain http to {host}. Use https:// in its endpoint."),
             )?;
         }
-        Ok(Self::wrap(py, client::SignalRClient::new(options, hub), credential))
+        Ok(Self::wrap(py, client::SignalRClient::new(options, hub), credential, is_async))
     }
 
-    fn wrap(py: Python<'_>, client: client::SignalRClient, credential: Option<Arc<KeyCredential>>) -> Self {
+    fn wrap(
+        py: Python<'_>,
+        client: client::SignalRClient,
+        credential: Option<Arc<KeyCredential>>,
+        is_async: bool,
+    ) -> Self {
         let url = PyString::new(py, client.client_url()).unbind();
-        Self { client: Arc::new(client), credential, url }
+        Self { client: Arc::new(client), credential, url, is_async }
     }
 
     /// Takes a new key from the credential if its owner has replaced it since the last look.
     fn follow_credential(&self, py: Python<'_>) -> PyResult<()> {
-        let Some(held) = &self.credential else { return Ok(()) };
-        let key = current_key(held.credential.bind(py))?;
-        if !key.is(&**held.seen.load()) {
-            self.client.set_access_key(SigningKey::new(&key.to_cow()?, None));
-            held.seen.store(Arc::new(key.into_any().unbind()));
+        if let Some(key) = self.credential.as_ref().map(|held| held.replaced(py)).transpose()?.flatten() {
+            self.client.set_access_key(key);
         }
         Ok(())
     }
 
-    fn answer<'py>(&self, py: Python<'py>, negotiation: &Negotiation<'_>) -> PyResult<Bound<'py, PyDict>> {
-        static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-        let negotiated = self.client.negotiate(Now::read(), negotiation)?;
-        if negotiated.warn_of_length {
-            warn(py, &negotiated.length_warning())?;
-        }
-        let signed = negotiated.signed;
-        let answer = CLASS.import(py, "hubpass.models", "NegotiationResponse")?.call0()?;
-        let members = answer.cast::<PyDict>()?;
-        members.set_item(intern!(py, "url"), &self.url)?;
-        members.set_item(intern!(py, "accessToken"), signed.token)?;
-        answer.setattr(intern!(py, "_kid"), signed.kid.as_deref())?;
-        answer.setattr(intern!(py, "_expires_on"), signed.expires_on)?;
-        Ok(answer.cast_into()?)
+    /// Who calls: to an async client, the loop that runs on this thread. Without one the caller has nothing to lend.
+    fn caller(&self, py: Python<'_>) -> Caller {
+        let running = if self.is_async { LoopContext::running(py).ok() } else { None };
+        running.map_or_else(Caller::default, |context| Caller::new(Arc::new(context)))
     }
 
     fn sending(
@@ -260,35 +279,23 @@ impl SignalRClient {
         let excluded = convert::excluded(excluded)?;
         let timeout = convert::timeout(timeout)?;
         self.follow_credential(py)?;
-        let client = Arc::clone(&self.client);
-        Ok(async move { client.send_to_all(process::current()?, message, excluded, timeout).await })
+        let (client, caller) = (Arc::clone(&self.client), self.caller(py));
+        Ok(async move { client.send_to_all(message, excluded, &caller, timeout).await })
     }
-}
 
-/// A connection string, read; for tests of the reader.
-#[pyclass(frozen, get_all, module = "hubpass._native")]
-pub struct ParsedConnectionString {
-    kind: &'static str,
-    endpoint: String,
-    client_endpoint: Option<String>,
-    server_endpoint: Option<String>,
-    version: Option<String>,
-    warnings: Vec<String>,
-}
-
-/// Reads a connection string without making a client.
-#[pyfunction]
-pub fn parse_connection_string(text: &str) -> Result<ParsedConnectionString> {
-    let ConnectionString { endpoint, client_endpoint, server_endpoint, auth, version, warnings } =
-        ConnectionString::parse(text)?;
-    Ok(ParsedConnectionString {
-        kind: auth.kind(),
-        endpoint: endpoint.as_text(),
-        client_endpoint: client_endpoint.as_ref().map(Endpoint::as_text),
-        server_endpoint: server_endpoint.as_ref().map(Endpoint::as_text),
-        version,
-        warnings,
-    })
+    fn warming_up(
+        &self,
+        py: Python<'_>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<impl Future<Output = Result<()>> + Send + 'static> {
+        self.client.check_open()?;
+        let timeout = convert::timeout(timeout)?;
+        if let KeySource::Shared(_) = self.client.keys() {
+            self.follow_credential(py)?;
+        }
+        let (client, caller) = (Arc::clone(&self.client), self.caller(py));
+        Ok(async move { client.obtain_key(&caller, timeout).await.map(drop) })
+    }
 }
 
 /// The lifetime; the default object of the public signature is known by its identity, which saves reading it.
@@ -300,76 +307,32 @@ fn lifetime_argument(py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<Durat
     Ok(convert::lifetime(value)?)
 }
 
-fn options(
-    endpoints: Endpoints,
-    access_key: SigningKey,
-    application_name: Option<&Bound<'_, PyAny>>,
-    timeout: Option<&Bound<'_, PyAny>>,
-    on_event: Option<Bound<'_, PyAny>>,
-) -> Result<SignalROptions> {
-    /// Ten seconds: long enough for a slow answer, short enough for a user who waits.
-    const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-    let application = match application_name {
-        Some(name) => ApplicationName::parse(&convert::text_argument("application_name", name)?)?,
-        None => None,
+/// What `status()` says of temporary keys.
+fn describe(status: &Bound<'_, PyDict>, keys: &KeyStatus) -> PyResult<()> {
+    let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs_f64());
+    let error = |error: &Error| {
+        let described = PyDict::new(status.py());
+        described.set_item("code", error.code().as_str())?;
+        described.set_item("message", error.message())?;
+        described.set_item("hint", error.hint())?;
+        described.set_item("status", error.status())?;
+        Ok::<_, PyErr>(described)
     };
-    let observer = match on_event {
-        Some(callback) if !callback.is_callable() => {
-            return Err(Error::new(
-                Code::InvalidArgument,
-                "The argument on_event cannot be called.",
-                "Pass on_event= with a function that takes one hubpass.Event.",
-            ));
-        }
-        callback => callback.map(|callback| Arc::new(PyObserver::new(callback.unbind())) as Arc<dyn Observer>),
-    };
-    let timeout = convert::timeout(timeout)?.unwrap_or(DEFAULT_TIMEOUT);
-    Ok(SignalROptions { endpoints, access_key, application, timeout, observer, proxies: ProxyVariables::read() })
-}
-
-/// The key of a credential as it is now.
-fn current_key<'py>(credential: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
-    let key = credential.getattr_opt(intern!(credential.py(), "key"))?.and_then(|key| key.cast_into().ok());
-    let key = key.filter(|key: &Bound<'_, PyString>| key.to_cow().is_ok_and(|key| !key.is_empty()));
-    key.ok_or_else(|| unsupported_credential(credential).into())
-}
-
-fn unsupported_credential(credential: &Bound<'_, PyAny>) -> Error {
-    let hint = if credential.is_instance_of::<PyString>() {
-        "Pass credential=AzureKeyCredential(key) of azure.core.credentials, or use from_connection_string()."
-    } else if credential.hasattr("get_token").unwrap_or(false) {
-        "Microsoft Entra ID is not supported in this version: pass credential=AzureKeyCredential(key) of azure.core.credentials."
-    } else {
-        "Pass credential=AzureKeyCredential(key) of azure.core.credentials, with a key that is not empty."
-    };
-    let name = credential.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string());
-    Error::new(
-        Code::CredentialUnsupported,
-        format!("The credential is {name}, which has no access key to sign with."),
-        hint,
-    )
-}
-
-fn no_credential() -> Error {
-    Error::new(
-        Code::CredentialMissing,
-        "No credential was passed.",
-        "Pass credential=AzureKeyCredential(key) of azure.core.credentials, or use from_connection_string().",
-    )
-}
-
-fn entra_unsupported(kind: &str) -> Error {
-    Error::new(
-        Code::CredentialUnsupported,
-        format!("The connection string asks for Microsoft Entra ID ({kind}), which this version does not support."),
-        "Use a connection string with AccessKey=...; : az signalr key list -n <resource> -g <group>",
-    )
-}
-
-/// Warns the caller of the public method.
-fn warn(py: Python<'_>, message: &str) -> PyResult<()> {
-    static CATEGORY: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    let category = CATEGORY.import(py, "hubpass.exceptions", "HubpassWarning")?;
-    let message = CString::new(message).unwrap_or_default();
-    PyErr::warn(py, category, &message, STACK_LEVEL)
+    let counters = PyDict::new(status.py());
+    counters.set_item("key_requests", keys.requests)?;
+    counters.set_item("keys_renewed", keys.renewed)?;
+    counters.set_item("keys_unchanged", keys.unchanged)?;
+    counters.set_item("keys_failed", keys.failed)?;
+    status.set_item("mode", "entra")?;
+    status.set_item(
+        "ready",
+        keys.is_usable && status.get_item("ready")?.is_some_and(|open| open.is_truthy().unwrap_or(false)),
+    )?;
+    status.set_item("credential", &keys.credential)?;
+    status.set_item("kid", keys.kid.as_deref())?;
+    status.set_item("age", seconds(keys.age))?;
+    status.set_item("renews_in", seconds(keys.renews_in))?;
+    status.set_item("expires_in", seconds(keys.expires_in))?;
+    status.set_item("last_error", keys.last_error.as_ref().map(error).transpose()?)?;
+    status.set_item("counters", counters)
 }

@@ -386,3 +386,6 @@ impl Future for Ticket {
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests;

@@ -1,4 +1,4 @@
-"""The two static access keys of the service and the connection strings that carry them."""
+"""The two static access keys of the service."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import hmac
 import secrets
 from typing import Literal, get_args
 
-from hubpass.emulator.addresses import Address, bracketed
 from hubpass.emulator.redaction import Redactor
 
 KeyName = Literal["primary", "secondary"]
@@ -33,22 +32,23 @@ class AccessKeys:
         """Replace one key. What the old one signed is refused from this moment on."""
         self._install(name, _new_key())
 
-    def connection_string(self, name: KeyName, address: Address) -> str:
-        """The connection string as the Azure portal shows it, with the port apart from the endpoint."""
-        endpoint = f"{address.scheme}://{bracketed(address.host)}"
-        return f"Endpoint={endpoint};Port={address.port};AccessKey={self._keys[name]};Version=1.0;"
+    def text(self, name: KeyName) -> str:
+        """The key itself, for the connection string."""
+        return self._keys[name]
 
     def verify(self, algorithm: str, signing_input: bytes, signature: bytes) -> bool:
         """Whether one of the static keys made the signature; the caller has checked the algorithm's name."""
-        digest = _DIGESTS[algorithm]
-        return any(
-            hmac.compare_digest(hmac.new(key.encode(), signing_input, digest).digest(), signature)
-            for key in self._keys.values()
-        )
+        return any(is_signed_with(key, algorithm, signing_input, signature) for key in self._keys.values())
 
     def _install(self, name: KeyName, key: str) -> None:
         self._redactor.learn(key)
         self._keys[name] = key
+
+
+def is_signed_with(key: str, algorithm: str, signing_input: bytes, signature: bytes) -> bool:
+    """Whether `key` made the signature; `algorithm` is HS256 or HS512."""
+    made = hmac.new(key.encode(), signing_input, _DIGESTS[algorithm]).digest()
+    return hmac.compare_digest(made, signature)
 
 
 def _new_key() -> str:

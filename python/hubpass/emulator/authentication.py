@@ -1,4 +1,4 @@
-"""Ties tokens to requests: which audience a request needs and where its bearer stands."""
+"""Ties tokens to requests: where the bearer stands, which keys count there, and which audience it needs."""
 
 from __future__ import annotations
 
@@ -8,12 +8,28 @@ from typing import NoReturn
 from starlette.requests import HTTPConnection
 
 from hubpass.emulator.audiences import RequestTarget, is_client_audience, is_rest_audience, own_authorities
+from hubpass.emulator.interception import call_of
+from hubpass.emulator.rest_errors import refuse_rest
+from hubpass.emulator.routes import Match
 from hubpass.emulator.service import Service
-from hubpass.emulator.tokens import Claims, Refusal, RefusedError, bearer_from_header, verified_claims
+from hubpass.emulator.tokens import (
+    KEY_NOT_FOUND,
+    Claims,
+    ParsedToken,
+    Refusal,
+    RefusedError,
+    bearer_from_header,
+    check_key_algorithm,
+    check_length,
+    parse_token,
+    refuse,
+    verified_claims,
+)
 
 # The name pattern of the public REST specification. A client's hub key may begin with an application name and
 # `_`.
 _HUB_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}")
+_ENTRA_AUDIENCES = frozenset({"https://signalr.azure.com", "https://signalr.azure.com/"})
 _HUB_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,256}")
 
 
@@ -43,26 +59,92 @@ def client_claims(service: Service, connection: HTTPConnection, hub: str, *, que
     in_query = connection.query_params.getlist("access_token")
     if token is None and in_query and query_allowed:
         token = in_query[-1] or None
+    check_length(token)
     target = _target(service, connection)
+
+    def check_signature(parsed: ParsedToken) -> None:
+        kid = _check_client_signature(service, parsed)
+        call_of(connection.scope).kid = kid
+
     return verified_claims(
-        token,
-        service.keys,
+        parse_token(token),
+        check_signature,
         service.clock.now(),
         lambda audience: is_client_audience(audience, target, hub),
-        limit_length=True,
     )
 
 
-def rest_claims(service: Service, connection: HTTPConnection) -> Claims:
-    """The claims of a REST token, whose audience is the URL of this request."""
+def rest_caller(service: Service, connection: HTTPConnection, match: Match) -> None:
+    """Check the bearer of a REST request: a token for this URL signed with a static key, or an Entra token."""
+    token = parse_token(bearer_from_header(connection.headers.getlist("authorization")))
+    if not token.is_signed_with_a_key:
+        _check_entra(service, connection, match, token)
+        return
     target = _target(service, connection)
-    return verified_claims(
-        bearer_from_header(connection.headers.getlist("authorization")),
-        service.keys,
+    verified_claims(
+        token,
+        lambda parsed: _check_static_signature(service, parsed),
         service.clock.now(),
         lambda audience: is_rest_audience(audience, target),
-        limit_length=False,
     )
+
+
+def entra_caller(service: Service, connection: HTTPConnection, match: Match) -> None:
+    """Check the bearer of a request that takes Entra tokens only."""
+    token = parse_token(bearer_from_header(connection.headers.getlist("authorization")))
+    _check_entra(service, connection, match, token)
+
+
+def _check_entra(service: Service, connection: HTTPConnection, match: Match, token: ParsedToken) -> None:
+    """Refuse an Entra token that is not good (401), or whose identity lacks the route's action (403)."""
+    if token.is_signed_with_a_key:
+        refuse("this request needs an Entra token, not one signed with a key", KEY_NOT_FOUND)
+    claims = verified_claims(
+        token, service.issuer.check_signature, service.clock.now(), _ENTRA_AUDIENCES.__contains__
+    )
+    if claims.get("iss") != service.issuer.issuer(service.directory.tenant_id):
+        refuse("the token's tenant is not the tenant of the service", "The issuer is invalid")
+    object_id = str(claims["oid"])
+    call_of(connection.scope).object_id = object_id
+    if match.action is not None and not service.permissions.allows(object_id, match.action):
+        refuse_rest(
+            403,
+            "Error.Forbidden",
+            "The identity is not allowed to make this request.",
+            reason=f"no role of the identity has the data action {match.action}",
+        )
+
+
+def _check_client_signature(service: Service, token: ParsedToken) -> str | None:
+    """The `kid` of the temporary key that signed a client's token, or None if a static key did."""
+    check_key_algorithm(token)
+    kid = token.header.get("kid")
+    verdict = service.temporary_keys.verify(kid, token.algorithm, token.signing_input, token.signature)
+    if verdict == "valid":
+        return str(kid)
+    # A static key has no id in the service, and the public SDK writes a meaningless `kid` for one, so the
+    # static keys are tried whatever the header says.
+    if verdict == "unknown" or _has_static_signature(service, token):
+        _check_static_signature(service, token)
+        return None
+    if verdict == "another signature":
+        refuse("the temporary key does not verify the signature", "The signature is invalid")
+    refuse(f"the temporary key has {'expired' if verdict == 'expired' else 'been revoked'}", KEY_NOT_FOUND)
+
+
+def _check_static_signature(service: Service, token: ParsedToken) -> None:
+    check_key_algorithm(token)
+    if _has_static_signature(service, token):
+        if service.local_auth_disabled:
+            refuse("local authentication is disabled, so access keys are not accepted", KEY_NOT_FOUND)
+        return
+    if service.temporary_keys.signed_any(token.algorithm, token.signing_input, token.signature):
+        refuse("a temporary key signed the token: its kid is missing, or this is no client", KEY_NOT_FOUND)
+    refuse("no access key verifies the signature", KEY_NOT_FOUND)
+
+
+def _has_static_signature(service: Service, token: ParsedToken) -> bool:
+    return service.keys.verify(token.algorithm, token.signing_input, token.signature)
 
 
 def single_query_value(connection: HTTPConnection, name: str, *, required: bool) -> str | None:

@@ -12,13 +12,14 @@ from starlette.responses import JSONResponse, Response
 from hubpass.emulator.authentication import client_claims, client_hub, single_query_value
 from hubpass.emulator.claims import WEB_SOCKETS, identity_of
 from hubpass.emulator.interception import call_of
+from hubpass.emulator.routes import Match
 from hubpass.emulator.service import Service, log
 from hubpass.emulator.tokens import Refusal, RefusedError
 
 _NEWEST_VERSION = 1
 
 
-async def negotiate(service: Service, request: Request) -> Response:
+async def negotiate(service: Service, request: Request, _: Match) -> Response:
     """Check the client's token and promise it a connection id."""
     call = call_of(request.scope)
     hub = client_hub(request)

@@ -6,9 +6,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from hubpass.emulator.permissions import BUILT_IN_ROLES, SERVICE_OWNER
+
 INSTALL_HINT = 'pip install "hubpass[emulator]"'
 _HIGHEST_PORT = 65535
-_SERVER_PACKAGES = frozenset({"starlette", "uvicorn", "wsproto", "h11"})
+_SERVER_PACKAGES = frozenset({"starlette", "uvicorn", "wsproto", "h11", "cryptography"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,6 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             client_timeout=parsed.client_timeout,
             handshake_timeout=parsed.handshake_timeout,
         ),
+        key_life=parsed.key_life,
+        key_issue_for=parsed.key_issue_for,
+        roles=() if parsed.no_roles else tuple(parsed.role or (SERVICE_OWNER,)),
+        local_auth_disabled=parsed.disable_local_auth,
         exit_with_parent=parsed.exit_with_parent,
     )
     try:
@@ -79,6 +85,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--handshake-timeout", type=_seconds, default=15.0, help=f"time for the handshake, {seconds}"
+    )
+    parser.add_argument(
+        "--key-life", type=_seconds, default=5400.0, help=f"life of a temporary access key, {seconds}"
+    )
+    parser.add_argument(
+        "--key-issue-for",
+        type=_seconds,
+        default=3600.0,
+        help=f"time for which the same temporary access key is given out, {seconds}",
+    )
+    roles = parser.add_mutually_exclusive_group()
+    roles.add_argument(
+        "--role",
+        action="append",
+        choices=BUILT_IN_ROLES,
+        help=f"role of the application and of the managed identities, repeatable (default: {SERVICE_OWNER})",
+    )
+    roles.add_argument("--no-roles", action="store_true", help="start without any role assignment")
+    parser.add_argument(
+        "--disable-local-auth", action="store_true", help="refuse the static access keys: Entra only"
     )
     parser.add_argument(
         "--exit-with-parent",

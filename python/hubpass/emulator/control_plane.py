@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hubpass.emulator.access_keys import KEY_NAMES
 from hubpass.emulator.addresses import is_loopback_name, split_authority
+from hubpass.emulator.connection_strings import key_connection_string
 from hubpass.emulator.connections import CloseOrder
 from hubpass.emulator.faults import FaultError, parse_fault
 from hubpass.emulator.service import SERVICE_MODES, Service, log
@@ -172,10 +173,7 @@ class _Control:
 
     def _connection_strings(self) -> dict[str, str]:
         service = self._service
-        return {
-            f"{name}_connection_string": service.keys.connection_string(name, service.address)
-            for name in KEY_NAMES
-        }
+        return {f"{name}_connection_string": key_connection_string(service, name) for name in KEY_NAMES}
 
 
 def _route(path: str, method: str, handler: Handler) -> Route:

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hubpass.emulator.faults import Fault
 from hubpass.emulator.journal import Call
-from hubpass.emulator.routes import find_route
+from hubpass.emulator.routes import Route, find_route
 from hubpass.emulator.service import Service, log
 
 _GARBAGE = "\x00\x01 this is neither JSON nor a hub message \xff"
@@ -31,13 +31,14 @@ def call_of(scope: Scope) -> Call:
 class RecordCalls:
     """Outermost layer: every call ends in the journal before its client can know the answer."""
 
-    def __init__(self, app: ASGIApp, service: Service) -> None:
+    def __init__(self, app: ASGIApp, service: Service, routes: tuple[Route, ...]) -> None:
         self._app = app
         self._service = service
+        self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request and record it once, with the status that was sent first."""
-        match = find_route(scope["type"], scope.get("method", "GET"), scope["path"])
+        match = find_route(self._routes, scope["type"], scope.get("method", "GET"), scope["path"])
         call = Call(
             route=match.name,
             method=scope.get("method", "WEBSOCKET"),

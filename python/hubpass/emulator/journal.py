@@ -25,6 +25,9 @@ class Call:
     hub: str | None = None
     user_id: str | None = None
     connection_id: str | None = None
+    permission: str | None = None
+    object_id: str | None = None
+    kid: str | None = None
     target: str | None = None
     reason: str | None = None
     action: str = "served"

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal, final
@@ -33,9 +34,15 @@ class Emulator:
         client = SignalRServiceClient.from_connection_string(azure.connection_string, "chat")
     ```
 
+    It has an Entra of its own, whose one application and two managed identities can do everything unless
+    `roles` says otherwise. Entra is reached over https; `ca_file` is the certificate to trust.
+
     Parameters: `host`, a loopback address (default `127.0.0.1`); `port`, 0 lets the system pick one;
     `service_mode`, `Serverless` (default) or `Default`; `access_key`, the primary key (default: random);
     `ping_interval`, `client_timeout` and `handshake_timeout` in seconds (defaults: those of the service);
+    `key_life` and `key_issue_for`, seconds for which a temporary access key signs (default 5400) and is given
+    out (default 3600); `roles`, the built-in roles of all identities (default: `SignalR Service Owner`);
+    `local_auth_disabled`, whether the static keys are refused (default: no);
     `start_timeout`, seconds to wait for the emulator to be ready; `show_log`, whether its log goes to this
     process's standard error as well.
 
@@ -52,6 +59,10 @@ class Emulator:
         ping_interval: float | None = None,
         client_timeout: float | None = None,
         handshake_timeout: float | None = None,
+        key_life: float | None = None,
+        key_issue_for: float | None = None,
+        roles: Sequence[str] | None = None,
+        local_auth_disabled: bool = False,
         start_timeout: float = 30.0,
         show_log: bool = False,
     ) -> None:
@@ -61,11 +72,17 @@ class Emulator:
             "--ping-interval": ping_interval,
             "--client-timeout": client_timeout,
             "--handshake-timeout": handshake_timeout,
+            "--key-life": key_life,
+            "--key-issue-for": key_issue_for,
         }
         for name, value in optional.items():
             if value is not None:
                 # One argument, because a key may begin with a hyphen.
                 self._arguments.append(f"{name}={value}")
+        if roles is not None:
+            self._arguments.extend([f"--role={role}" for role in roles] or ["--no-roles"])
+        if local_auth_disabled:
+            self._arguments.append("--disable-local-auth")
         self._start_timeout = start_timeout
         self._show_log = show_log
         self._process: subprocess.Popen[str] | None = None
@@ -133,6 +150,76 @@ class Emulator:
     def secondary_connection_string(self) -> str:
         """The connection string with the secondary key as it was at the start."""
         return str(self._ready["secondary_connection_string"])
+
+    @property
+    def authority(self) -> str:
+        """The URL of Entra, such as `https://127.0.0.1:41723`: an authority host without a tenant."""
+        return str(self._ready["authority"])
+
+    @property
+    def ca_file(self) -> str:
+        """Path of the certificate (PEM) that TLS clients of `authority` must trust; gone after the end."""
+        return str(self._ready["ca_file"])
+
+    @property
+    def tenant_id(self) -> str:
+        """The tenant of the service and of the application."""
+        return str(self._ready["tenant_id"])
+
+    @property
+    def client_id(self) -> str:
+        """The client id of the application."""
+        return str(self._ready["client_id"])
+
+    @property
+    def client_secret(self) -> str:
+        """The client secret of the application."""
+        return str(self._ready["client_secret"])
+
+    @property
+    def object_id(self) -> str:
+        """The object id of the application's service principal, which roles are assigned to."""
+        return str(self._ready["object_id"])
+
+    @property
+    def entra_connection_string(self) -> str:
+        """The connection string with the application's client secret."""
+        return str(self._ready["entra_connection_string"])
+
+    @property
+    def identity_endpoint(self) -> str:
+        """The managed identity endpoint, for the environment variable `IDENTITY_ENDPOINT`."""
+        return str(self._ready["identity_endpoint"])
+
+    @property
+    def identity_header(self) -> str:
+        """The secret that goes with it, for the environment variable `IDENTITY_HEADER`."""
+        return str(self._ready["identity_header"])
+
+    @property
+    def managed_identity_object_id(self) -> str:
+        """The object id of the system-assigned managed identity."""
+        return str(self._ready["managed_identity_object_id"])
+
+    @property
+    def managed_identity_connection_string(self) -> str:
+        """The connection string of the system-assigned managed identity."""
+        return str(self._ready["managed_identity_connection_string"])
+
+    @property
+    def user_assigned_client_id(self) -> str:
+        """The client id of the user-assigned managed identity."""
+        return str(self._ready["user_assigned_client_id"])
+
+    @property
+    def user_assigned_object_id(self) -> str:
+        """The object id of the user-assigned managed identity."""
+        return str(self._ready["user_assigned_object_id"])
+
+    @property
+    def user_assigned_resource_id(self) -> str:
+        """The Azure resource id of the user-assigned managed identity."""
+        return str(self._ready["user_assigned_resource_id"])
 
     @property
     def control(self) -> ControlClient:

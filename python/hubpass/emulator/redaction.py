@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from collections import deque
 from urllib.parse import unquote, unquote_plus
 
 if sys.version_info >= (3, 12):
@@ -16,6 +17,9 @@ _TOKEN_SHAPE = re.compile(r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*
 _HIDDEN = "[redacted]"
 # `id` is the connection token, which the transport specification of ASP.NET Core SignalR asks to keep secret.
 _SECRET_QUERY = frozenset({"access_token", "id"})
+# More than can be alive at once; without a limit, a long run would look for thousands of dead keys in every
+# line.
+_MOST_PASSING = 256
 
 
 class Redactor:
@@ -23,14 +27,19 @@ class Redactor:
 
     def __init__(self) -> None:
         self._secrets: set[str] = set()
+        self._passing: deque[str] = deque(maxlen=_MOST_PASSING)
 
     def learn(self, secret: str) -> None:
         """Blank `secret` from now on, also after it stopped being valid."""
         self._secrets.add(secret)
 
+    def learn_passing(self, secret: str) -> None:
+        """Blank `secret` until many others of its kind, each of which dies by itself, have come after it."""
+        self._passing.append(secret)
+
     def text(self, text: str) -> str:
         """`text` without secrets."""
-        for secret in self._secrets:
+        for secret in (*self._secrets, *self._passing):
             text = text.replace(secret, _HIDDEN)
         return _TOKEN_SHAPE.sub(_HIDDEN, text)
 

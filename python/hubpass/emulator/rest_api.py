@@ -1,4 +1,4 @@
-"""The REST data plane: sending to a hub, and health.
+"""The REST data plane: sending to a hub.
 
 Source: the public REST specification of Azure SignalR Service (Azure/azure-signalr, `docs/swagger`).
 """
@@ -9,46 +9,33 @@ import json
 from typing import Any, NoReturn
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from hubpass.emulator import json_hub_protocol as protocol
-from hubpass.emulator.authentication import rest_claims, rest_hub, single_query_value
+from hubpass.emulator.authentication import rest_caller, rest_hub, single_query_value
 from hubpass.emulator.interception import call_of
+from hubpass.emulator.rest_errors import check_api_version, refuse_rest
+from hubpass.emulator.routes import Match
 from hubpass.emulator.service import Service, log
 
-API_VERSIONS = ("2022-06-01", "2022-11-01", "2023-07-01", "2024-12-01")
 _MAX_BODY_BYTES = 1024 * 1024
 # A client that is still writing would see a reset instead of the answer, so this much more is read and
 # dropped.
 _MOST_DISCARDED_BYTES = 16 * 1024 * 1024
 
 
-class _BadRequestError(Exception):
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message = status, code, message
-
-
-def health() -> Response:
-    """The service is healthy as long as it answers; no token is needed."""
-    return Response(status_code=200)
-
-
-async def send_to_all(service: Service, request: Request, hub: str) -> Response:
+async def send_to_all(service: Service, request: Request, match: Match) -> Response:
     """Send an invocation to every client of the hub except the excluded connections: 202 without a body."""
     call = call_of(request.scope)
+    hub = match.parameters["hub"]
     call.hub = hub.lower()
-    rest_claims(service, request)
-    try:
-        application = single_query_value(request, "application", required=False) or None
-        key = rest_hub(hub, application)
-        call.hub = key
-        _check_api_version(single_query_value(request, "api-version", required=False))
-        _check_content_type(request.headers.get("content-type", ""))
-        target, arguments = _parse_message(await _read_body(request))
-    except _BadRequestError as error:
-        call.action, call.reason = "refused", error.message
-        return error_response(error.status, error.code, error.message)
+    rest_caller(service, request, match)
+    application = single_query_value(request, "application", required=False) or None
+    key = rest_hub(hub, application)
+    call.hub = key
+    check_api_version(single_query_value(request, "api-version", required=False))
+    _check_content_type(request.headers.get("content-type", ""))
+    target, arguments = _parse_message(await _read_body(request))
     call.target = target
     excluded = frozenset(request.query_params.getlist("excluded"))
     delivered = service.connections.broadcast(key, protocol.invocation(target, arguments), excluded)
@@ -58,25 +45,13 @@ async def send_to_all(service: Service, request: Request, hub: str) -> Response:
     return Response(status_code=202)
 
 
-def error_response(status: int, code: str, message: str) -> JSONResponse:
-    """An error in the form of the REST specification, whose code is repeated in a header."""
-    body: dict[str, object] = {"code": code, "message": message, "target": None, "details": [], "inner": None}
-    return JSONResponse(body, status_code=status, headers={"x-ms-error-code": code})
-
-
-def _check_api_version(version: str | None) -> None:
-    known = ", ".join(API_VERSIONS)
-    if version is None:
-        _refuse(400, "Error.BadRequest", f"The query parameter api-version is missing. Known: {known}.")
-    if version not in API_VERSIONS:
-        _refuse(400, "Error.BadRequest", f"The api-version {version} is not supported. Known: {known}.")
-
-
 def _check_content_type(content_type: str) -> None:
     media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
     charsets = [part.partition("=")[2].strip('"') for part in parameters if part.startswith("charset=")]
     if media_type != "application/json" or any(charset != "utf-8" for charset in charsets):
-        _refuse(415, "Error.UnsupportedMediaType", "The local Azure reads application/json in UTF-8 only.")
+        refuse_rest(
+            415, "Error.UnsupportedMediaType", "The local Azure reads application/json in UTF-8 only."
+        )
 
 
 async def _read_body(request: Request) -> bytes:
@@ -90,9 +65,9 @@ async def _read_body(request: Request) -> bytes:
             elif total > _MOST_DISCARDED_BYTES:
                 break
     except ClientDisconnect:
-        _refuse(400, "Error.BadRequest", "The body ended before it was complete.")
+        refuse_rest(400, "Error.BadRequest", "The body ended before it was complete.")
     if total > _MAX_BODY_BYTES:
-        _refuse(413, "Error.PayloadTooLarge", f"The body may have at most {_MAX_BODY_BYTES} bytes.")
+        refuse_rest(413, "Error.PayloadTooLarge", f"The body may have at most {_MAX_BODY_BYTES} bytes.")
     return bytes(body)
 
 
@@ -101,15 +76,15 @@ def _parse_message(body: bytes) -> tuple[str, list[Any]]:
     try:
         message = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError):
-        _refuse(400, "Error.BadRequest", "The body is not valid JSON in UTF-8.")
+        refuse_rest(400, "Error.BadRequest", "The body is not valid JSON in UTF-8.")
     if not isinstance(message, dict):
-        _refuse(400, "Error.BadRequest", "The body is not a JSON object.")
+        refuse_rest(400, "Error.BadRequest", "The body is not a JSON object.")
     fields = {name.lower(): value for name, value in message.items()}
     target, arguments = fields.get("target"), fields.get("arguments")
     if not isinstance(target, str) or not target:
-        _refuse(400, "Error.BadRequest", "The body needs a target that is a text.")
+        refuse_rest(400, "Error.BadRequest", "The body needs a target that is a text.")
     if arguments is not None and not isinstance(arguments, list):
-        _refuse(400, "Error.BadRequest", "The arguments must be an array or null.")
+        refuse_rest(400, "Error.BadRequest", "The arguments must be an array or null.")
     return target, arguments or []
 
 
@@ -122,7 +97,3 @@ def _finite(text: str) -> float:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
-
-
-def _refuse(status: int, code: str, message: str) -> NoReturn:
-    raise _BadRequestError(status, code, message)

@@ -1,4 +1,4 @@
-"""The routes of the data plane, by the names under which faults and the journal know them.
+"""The routes of each server, by the names under which faults and the journal know them.
 
 A route that the emulator lacks is refused with the list of those that it has, so that nobody takes silence
 for success.
@@ -9,17 +9,25 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from hubpass.emulator.permissions import ACCESS_KEY, HUB_SEND
+
 UNSUPPORTED = "unsupported"
 
 
 @dataclass(frozen=True)
 class Route:
-    """One supported route. `methods` of a WebSocket route is empty."""
+    """One supported route.
+
+    `methods` of a WebSocket route is empty. `action` is the data action that an Entra identity needs there,
+    or None where its token is of no use; such routes are for clients or for everybody, the others for
+    servers.
+    """
 
     name: str
     methods: tuple[str, ...]
     pattern: re.Pattern[str]
     shown_as: str
+    action: str | None = None
 
 
 @dataclass(frozen=True)
@@ -35,8 +43,13 @@ class Match:
         """The route's name for faults and the journal."""
         return self.route.name if self.route else UNSUPPORTED
 
+    @property
+    def action(self) -> str | None:
+        """The data action of the route."""
+        return self.route.action if self.route else None
 
-ROUTES = (
+
+SERVICE_ROUTES = (
     Route("negotiate", ("POST",), re.compile(r"/client/negotiate"), "POST /client/negotiate?hub="),
     Route("connect", (), re.compile(r"/client/?"), "WebSocket /client/?hub="),
     Route(
@@ -44,22 +57,60 @@ ROUTES = (
         ("POST",),
         re.compile(r"/api/hubs/(?P<hub>[^/]+)/:send"),
         "POST /api/hubs/{hub}/:send?api-version=",
+        HUB_SEND,
     ),
     Route("health", ("HEAD", "GET"), re.compile(r"/api/health"), "HEAD /api/health"),
+    Route(
+        "access_key",
+        ("GET",),
+        re.compile(r"/api/v1/auth/accessKey"),
+        "GET /api/v1/auth/accessKey",
+        ACCESS_KEY,
+    ),
+    Route(
+        "access_key",
+        ("GET",),
+        re.compile(r"/api/(?P<versioned>auth)/accessKey"),
+        "GET /api/auth/accessKey?api-version=",
+        ACCESS_KEY,
+    ),
 )
-ROUTE_NAMES = tuple(route.name for route in ROUTES)
+ENTRA_ROUTES = (
+    Route(
+        "token",
+        ("POST",),
+        re.compile(r"/(?P<tenant>[^/]+)/oauth2/v2\.0/token"),
+        "POST /{tenant}/oauth2/v2.0/token",
+    ),
+    Route(
+        "openid_metadata",
+        ("GET",),
+        re.compile(r"/(?P<tenant>[^/]+)(?P<version>/v2\.0)?/\.well-known/openid-configuration"),
+        "GET /{tenant}/v2.0/.well-known/openid-configuration",
+    ),
+    Route(
+        "signing_keys",
+        ("GET",),
+        re.compile(r"/(?P<tenant>[^/]+)/discovery(/v2\.0)?/keys"),
+        "GET /{tenant}/discovery/v2.0/keys",
+    ),
+)
+IDENTITY_ROUTES = (
+    Route("managed_identity", ("GET",), re.compile(r"/msi/token"), "GET /msi/token?api-version=&resource="),
+)
+ROUTE_NAMES = tuple(dict.fromkeys(route.name for route in (*SERVICE_ROUTES, *ENTRA_ROUTES, *IDENTITY_ROUTES)))
 
 
-def find_route(kind: str, method: str, path: str) -> Match:
+def find_route(routes: tuple[Route, ...], kind: str, method: str, path: str) -> Match:
     """The route of a request; `kind` is the type of the ASGI scope, `path` the decoded path."""
     allowed: tuple[str, ...] = ()
-    for route in ROUTES:
+    for route in routes:
         found = route.pattern.fullmatch(path)
         if found is None:
             continue
         fits = method in route.methods if kind == "http" else not route.methods
         if fits:
-            return Match(route, found.groupdict())
+            return Match(route, {name: text for name, text in found.groupdict().items() if text is not None})
         if kind == "http":
             allowed += route.methods
     return Match(None, {}, allowed)

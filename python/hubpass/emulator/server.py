@@ -1,4 +1,4 @@
-"""Runs the two servers of the emulator in one event loop until somebody asks it to stop."""
+"""Runs the servers of the emulator in one event loop until somebody asks it to stop."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import os
 import secrets
 import signal
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -22,10 +23,18 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from hubpass.emulator.access_keys import KEY_NAMES
 from hubpass.emulator.addresses import Address, bind_loopback
+from hubpass.emulator.certificates import authority_file, new_server_certificate
+from hubpass.emulator.connection_strings import (
+    application_connection_string,
+    key_connection_string,
+    managed_identity_connection_string,
+)
 from hubpass.emulator.control_plane import control_plane
 from hubpass.emulator.data_plane import data_plane
+from hubpass.emulator.entra_endpoint import entra_plane
+from hubpass.emulator.managed_identity import identity_plane
 from hubpass.emulator.redaction import RedactingFormatter, Redactor
-from hubpass.emulator.service import Service, ServiceMode, Timing, log, new_service
+from hubpass.emulator.service import Addresses, Service, ServiceMode, Timing, log, new_service
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -49,32 +58,51 @@ class Options:
     access_key: str | None
     service_mode: ServiceMode
     timing: Timing
+    key_life: float
+    key_issue_for: float
+    roles: tuple[str, ...]
+    local_auth_disabled: bool
     exit_with_parent: bool
+
+
+@dataclass(frozen=True)
+class _Sockets:
+    """One bound socket for each server."""
+
+    service: socket.socket
+    control: socket.socket
+    entra: socket.socket
+    identity: socket.socket
 
 
 def run(options: Options) -> None:
     """Serve until stopped. Raises `NotLoopbackError` or `OSError` if an address cannot be used."""
     redactor = Redactor()
     _log_to_stderr(redactor)
-    with (
-        contextlib.closing(bind_loopback(options.host, options.port)) as data_socket,
-        contextlib.closing(bind_loopback(options.host, options.control_port)) as control_socket,
-    ):
-        asyncio.run(_serve(options, redactor, data_socket, control_socket))
+    with contextlib.ExitStack() as stack:
+        ports = (options.port, options.control_port, 0, 0)
+        bound = [stack.enter_context(contextlib.closing(bind_loopback(options.host, port))) for port in ports]
+        certificate = new_server_certificate(options.host)
+        ca_file = stack.enter_context(authority_file(certificate))
+        asyncio.run(_serve(options, redactor, _Sockets(*bound), certificate.context, str(ca_file)))
 
 
 async def _serve(
-    options: Options, redactor: Redactor, data_socket: socket.socket, control_socket: socket.socket
+    options: Options, redactor: Redactor, sockets: _Sockets, tls: ssl.SSLContext, ca_file: str
 ) -> None:
     token = secrets.token_urlsafe(32)
     redactor.learn(token)
-    address = Address("http", options.host, data_socket.getsockname()[1])
-    control_address = Address("http", options.host, control_socket.getsockname()[1])
-    service = new_service(address, redactor, options.access_key, options.service_mode, options.timing)
-    servers = [_server(data_plane(service)), _server(control_plane(service, token))]
+    control_address = _address(options, sockets.control)
+    service = _new_service(options, redactor, sockets)
+    listeners = {
+        sockets.service: _server(data_plane(service)),
+        sockets.control: _server(control_plane(service, token)),
+        sockets.entra: _server(entra_plane(service), tls),
+        sockets.identity: _server(identity_plane(service)),
+    }
+    servers = list(listeners.values())
     serving = [
-        asyncio.ensure_future(server.serve(sockets=[listener]))
-        for server, listener in zip(servers, (data_socket, control_socket), strict=True)
+        asyncio.ensure_future(server.serve(sockets=[listener])) for listener, server in listeners.items()
     ]
     expiring = asyncio.ensure_future(service.connections.close_expired())
     stopping = asyncio.ensure_future(service.stopping.wait())
@@ -86,7 +114,7 @@ async def _serve(
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         listening.cancel()
         if all(server.listening.is_set() for server in servers):
-            print(_ready_line(service, control_address, token), flush=True)
+            print(_ready_line(service, control_address, token, ca_file), flush=True)
             await asyncio.wait({stopping, expiring, *serving}, return_when=asyncio.FIRST_COMPLETED)
         service.faults.release(None)
         for server in servers:
@@ -98,16 +126,51 @@ async def _serve(
         task.cancel()
 
 
-def _ready_line(service: Service, control_address: Address, token: str) -> str:
+def _new_service(options: Options, redactor: Redactor, sockets: _Sockets) -> Service:
+    addresses = Addresses(
+        service=_address(options, sockets.service),
+        entra=_address(options, sockets.entra, "https"),
+        identity=_address(options, sockets.identity),
+    )
+    service = new_service(addresses, redactor, options.access_key, options.service_mode, options.timing)
+    service.temporary_keys.set_policy(options.key_life, options.key_issue_for)
+    service.local_auth_disabled = options.local_auth_disabled
+    for principal in service.directory.default_principals():
+        for role in options.roles:
+            service.permissions.assign(principal.object_id, role)
+    return service
+
+
+def _address(options: Options, bound: socket.socket, scheme: str = "http") -> Address:
+    return Address(scheme, options.host, bound.getsockname()[1])
+
+
+def _ready_line(service: Service, control_address: Address, token: str, ca_file: str) -> str:
+    directory = service.directory
+    application, user_assigned = directory.default_application, directory.user_assigned
     ready: dict[str, Any] = {
         "event": "ready",
         "endpoint": service.address.url,
         "control_url": control_address.url,
         "control_token": token,
         "service_mode": service.service_mode,
+        "authority": service.issuer.authority,
+        "ca_file": ca_file,
+        "tenant_id": directory.tenant_id,
+        "client_id": application.principal.client_id,
+        "client_secret": application.client_secret,
+        "object_id": application.principal.object_id,
+        "entra_connection_string": application_connection_string(service, application),
+        "identity_endpoint": f"{service.identity_address.url}/msi/token",
+        "identity_header": service.identity_header,
+        "managed_identity_object_id": directory.system_assigned.principal.object_id,
+        "managed_identity_connection_string": managed_identity_connection_string(service),
+        "user_assigned_client_id": user_assigned.principal.client_id,
+        "user_assigned_object_id": user_assigned.principal.object_id,
+        "user_assigned_resource_id": user_assigned.resource_id,
     }
     for name in KEY_NAMES:
-        ready[f"{name}_connection_string"] = service.keys.connection_string(name, service.address)
+        ready[f"{name}_connection_string"] = key_connection_string(service, name)
     return json.dumps(ready)
 
 
@@ -122,7 +185,7 @@ class _AbortableProtocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves signals to the emulator, since two of them share one process."""
+    """A server that leaves signals to the emulator, since several of them share one process."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -141,27 +204,30 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _server(app: ASGIApp) -> _Server:
-    return _Server(
-        uvicorn.Config(
-            app,
-            http=_AbortableProtocol,
-            # uvicorn's other implementations let a client hang whose URL is longer than 8 KiB, which is where
-            # a client with far too many claims needs its 413.
-            ws="wsproto",
-            # The hub protocol has its own keep-alive; frames of the WebSocket layer would hide its absence.
-            ws_ping_interval=None,
-            ws_ping_timeout=None,
-            ws_max_size=_MAX_WEBSOCKET_BYTES,
-            lifespan="off",
-            # uvicorn's own lines contain whole URLs, access_token included.
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
-        )
+def _server(app: ASGIApp, tls: ssl.SSLContext | None = None) -> _Server:
+    config = uvicorn.Config(
+        app,
+        http=_AbortableProtocol,
+        # uvicorn's other implementations let a client hang whose URL is longer than 8 KiB, which is where
+        # a client with far too many claims needs its 413.
+        ws="wsproto",
+        # The hub protocol has its own keep-alive; frames of the WebSocket layer would hide its absence.
+        ws_ping_interval=None,
+        ws_ping_timeout=None,
+        ws_max_size=_MAX_WEBSOCKET_BYTES,
+        lifespan="off",
+        # uvicorn's own lines contain whole URLs, access_token included.
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
     )
+    if tls is not None:
+        # uvicorn's own options name files of keys, which are gone by now.
+        config.load()
+        config.ssl = tls
+    return _Server(config)
 
 
 def _log_to_stderr(redactor: Redactor) -> None:

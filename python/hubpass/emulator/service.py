@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -12,9 +13,13 @@ from hubpass.emulator.addresses import Address
 from hubpass.emulator.changes import Changes
 from hubpass.emulator.clock import Clock
 from hubpass.emulator.connections import Connections
+from hubpass.emulator.directory import Directory
+from hubpass.emulator.entra_tokens import TokenIssuer
 from hubpass.emulator.faults import Faults
 from hubpass.emulator.journal import Journal
+from hubpass.emulator.permissions import Permissions
 from hubpass.emulator.redaction import Redactor
+from hubpass.emulator.temporary_keys import TemporaryKeys
 
 ServiceMode = Literal["Serverless", "Default"]
 SERVICE_MODES: tuple[ServiceMode, ...] = get_args(ServiceMode)
@@ -33,10 +38,20 @@ class Timing:
 
 @dataclass
 class Service:
-    """One Azure SignalR Service resource. Belongs to one event loop; nothing in it is safe for threads."""
+    """One Azure SignalR Service resource and the Entra around it.
+
+    Belongs to one event loop; nothing in it is safe for threads. `local_auth_disabled` refuses everything
+    that a static key has signed; `network_denied` is an access control list that denies servers and lets
+    clients through; `token_lifetime` is the life of Entra tokens in seconds, None for Entra's own defaults.
+    """
 
     address: Address
+    identity_address: Address
     keys: AccessKeys
+    temporary_keys: TemporaryKeys
+    directory: Directory
+    issuer: TokenIssuer
+    permissions: Permissions
     redactor: Redactor
     changes: Changes
     clock: Clock
@@ -45,22 +60,42 @@ class Service:
     connections: Connections
     service_mode: ServiceMode
     timing: Timing
+    identity_header: str
+    local_auth_disabled: bool = False
+    network_denied: bool = False
+    token_lifetime: int | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+@dataclass(frozen=True)
+class Addresses:
+    """Where the service, Entra and the managed identity endpoint can be reached."""
+
+    service: Address
+    entra: Address
+    identity: Address
+
+
 def new_service(
-    address: Address,
+    addresses: Addresses,
     redactor: Redactor,
     access_key: str | None = None,
     service_mode: ServiceMode = "Serverless",
     timing: Timing | None = None,
 ) -> Service:
-    """A service without clients; `access_key` is the primary key, a random one by default."""
+    """A service without clients, whose identities have no roles; `access_key` is the primary key."""
     changes = Changes()
     clock = Clock(changes)
+    identity_header = secrets.token_hex(16).upper()
+    redactor.learn(identity_header)
     return Service(
-        address=address,
+        address=addresses.service,
+        identity_address=addresses.identity,
         keys=AccessKeys(redactor, access_key),
+        temporary_keys=TemporaryKeys(clock, redactor, changes),
+        directory=Directory(redactor),
+        issuer=TokenIssuer(addresses.entra.url),
+        permissions=Permissions(changes),
         redactor=redactor,
         changes=changes,
         clock=clock,
@@ -69,4 +104,5 @@ def new_service(
         connections=Connections(clock, changes),
         service_mode=service_mode,
         timing=timing or Timing(),
+        identity_header=identity_header,
     )

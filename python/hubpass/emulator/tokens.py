@@ -16,12 +16,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from hubpass.emulator.access_keys import AccessKeys
-
 MAX_TOKEN_CHARACTERS = 4096
-_ALGORITHMS = frozenset({"HS256", "HS512"})
+# The service's answer when it knows no key that could have signed a token.
+KEY_NOT_FOUND = "The signature key was not found"
+_KEY_ALGORITHMS = frozenset({"HS256", "HS512"})
 
 Claims = dict[str, Any]
+
+
+@dataclass(frozen=True, repr=False)
+class ParsedToken:
+    """A JSON Web Token whose signature has not been checked."""
+
+    algorithm: str
+    header: dict[str, Any]
+    claims: Claims
+    signing_input: bytes
+    signature: bytes
+
+    @property
+    def is_signed_with_a_key(self) -> bool:
+        """Whether it claims to be signed with an access key rather than by Entra."""
+        return self.algorithm in _KEY_ALGORITHMS
 
 
 @dataclass(frozen=True)
@@ -32,6 +48,7 @@ class Refusal:
     reason: str
     headers: tuple[tuple[str, str], ...] = ()
     body: str = ""
+    media_type: str = "text/plain"
 
 
 class RefusedError(Exception):
@@ -54,25 +71,51 @@ def bearer_from_header(values: list[str]) -> str | None:
     return values[0][7:].strip() or None
 
 
+def parse_token(token: str | None) -> ParsedToken:
+    """The parts of a token; raises `RefusedError` if there is none or if it is not a JSON Web Token."""
+    if token is None:
+        raise RefusedError(Refusal(401, "the bearer token is missing", (("www-authenticate", "Bearer"),)))
+    try:
+        header_part, claims_part, signature_part = token.split(".")
+    except ValueError:
+        refuse("the bearer is not a JSON Web Token", "")
+    header, claims = _json_object(header_part), _json_object(claims_part)
+    try:
+        signature = _base64url(signature_part)
+    except ValueError:
+        refuse("the signature is not base64url without padding", "The signature is invalid")
+    algorithm = header.get("alg")
+    if not isinstance(algorithm, str):
+        refuse("the header names no algorithm", "The signature is invalid")
+    return ParsedToken(algorithm, header, claims, f"{header_part}.{claims_part}".encode("ascii"), signature)
+
+
+def check_length(token: str | None) -> None:
+    """Refuse a client's token that is longer than the service accepts."""
+    if token is not None and len(token) > MAX_TOKEN_CHARACTERS:
+        reason = f"the token has {len(token)} characters, the service accepts {MAX_TOKEN_CHARACTERS}"
+        raise RefusedError(Refusal(413, reason, body="AccessToken must not be longer than 4K."))
+
+
+def check_key_algorithm(token: ParsedToken) -> None:
+    """Refuse a token whose algorithm is not one of those that access keys sign with."""
+    if not token.is_signed_with_a_key:
+        refuse("the algorithm is not HS256 or HS512", "The signature is invalid")
+
+
 def verified_claims(
-    token: str | None,
-    keys: AccessKeys,
+    token: ParsedToken,
+    check_signature: Callable[[ParsedToken], None],
     now: float,
     audience_matches: Callable[[str], bool],
-    *,
-    limit_length: bool,
 ) -> Claims:
     """The claims of a token that passed every check; raises `RefusedError` otherwise.
 
-    `audience_matches` decides on one `aud` value; a token with several is accepted if one of them matches.
-    `now` is in Unix seconds. `limit_length` applies the limit for the tokens of clients.
+    `check_signature` raises for a bad signature. `audience_matches` decides on one `aud` value; a token with
+    several is accepted if one of them matches. `now` is in Unix seconds.
     """
-    if token is None:
-        raise RefusedError(Refusal(401, "the bearer token is missing", (("www-authenticate", "Bearer"),)))
-    if limit_length and len(token) > MAX_TOKEN_CHARACTERS:
-        reason = f"the token has {len(token)} characters, the service accepts {MAX_TOKEN_CHARACTERS}"
-        raise RefusedError(Refusal(413, reason, body="AccessToken must not be longer than 4K."))
-    claims = _with_valid_signature(token, keys)
+    check_signature(token)
+    claims = token.claims
     _check_lifetime(claims, now)
     audiences = claims.get("aud")
     candidates = audiences if isinstance(audiences, list) else [audiences]
@@ -87,26 +130,6 @@ def refuse(reason: str, description: str) -> NoReturn:
     if description:
         challenge += f', error_description="{description}"'
     raise RefusedError(Refusal(401, reason, (("www-authenticate", challenge),)))
-
-
-def _with_valid_signature(token: str, keys: AccessKeys) -> Claims:
-    try:
-        header_part, claims_part, signature_part = token.split(".")
-    except ValueError:
-        refuse("the bearer is not a JSON Web Token", "")
-    header, claims = _json_object(header_part), _json_object(claims_part)
-    try:
-        signature = _base64url(signature_part)
-    except ValueError:
-        refuse("the signature is not base64url without padding", "The signature is invalid")
-    algorithm = header.get("alg")
-    if not isinstance(algorithm, str) or algorithm not in _ALGORITHMS:
-        refuse("the algorithm is not HS256 or HS512", "The signature is invalid")
-    # A static key has no id in the service, and the public SDK writes a meaningless `kid` for one, so every
-    # key is tried whatever the header says.
-    if not keys.verify(algorithm, f"{header_part}.{claims_part}".encode("ascii"), signature):
-        refuse("no access key verifies the signature", "The signature key was not found")
-    return claims
 
 
 def _check_lifetime(claims: Claims, now: float) -> None:

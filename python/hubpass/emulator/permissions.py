@@ -1,0 +1,100 @@
+"""Who may do what: the built-in roles of Azure SignalR Service, custom roles, and their assignments.
+
+Source: the article "Azure built-in roles" of Microsoft's documentation. A role is a set of data actions, which
+may contain `*`; every route of the data plane that takes an Entra token names the one action that it needs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from hubpass.emulator.changes import Changes
+
+_PREFIX = "Microsoft.SignalRService/SignalR/"
+SERVICE_OWNER = "SignalR Service Owner"
+
+ACCESS_KEY = f"{_PREFIX}auth/accessKey/action"
+HUB_SEND = f"{_PREFIX}hub/send/action"
+
+BUILT_IN_ROLES: dict[str, frozenset[str]] = {
+    role: frozenset(_PREFIX + action for action in actions)
+    for role, actions in {
+        "SignalR App Server": ("auth/accessKey/action", "serverConnection/write", "clientConnection/write"),
+        "SignalR REST API Owner": (
+            "auth/clientToken/action",
+            "hub/*",
+            "group/*",
+            "clientConnection/*",
+            "user/*",
+        ),
+        "SignalR REST API Reader": ("group/read", "clientConnection/read", "user/read"),
+        SERVICE_OWNER: ("*",),
+    }.items()
+}
+
+
+class UnknownRoleError(LookupError):
+    """There is no role of that name."""
+
+
+class BuiltInRoleError(ValueError):
+    """A built-in role cannot be redefined."""
+
+
+class Permissions:
+    """Roles by name and the roles that each identity (object id) has been given.
+
+    A change counts at once, whereas Azure may take 30 minutes to let it be felt.
+    """
+
+    def __init__(self, changes: Changes) -> None:
+        self._changes = changes
+        self._roles = dict(BUILT_IN_ROLES)
+        self._assigned: dict[str, list[str]] = {}
+
+    def role_names(self) -> tuple[str, ...]:
+        """The names of all roles, built-in ones first."""
+        return tuple(self._roles)
+
+    def define(self, role: str, actions: Iterable[str]) -> None:
+        """Define or redefine a custom role; raises `BuiltInRoleError` for the name of a built-in one."""
+        if role in BUILT_IN_ROLES:
+            raise BuiltInRoleError(role)
+        self._roles[role] = frozenset(actions)
+        self._changes.notify()
+
+    def assign(self, object_id: str, role: str) -> None:
+        """Give an identity a role; raises `UnknownRoleError`."""
+        if role not in self._roles:
+            raise UnknownRoleError(role)
+        roles = self._assigned.setdefault(object_id.lower(), [])
+        if role not in roles:
+            roles.append(role)
+        self._changes.notify()
+
+    def remove(self, object_id: str, role: str | None) -> int:
+        """Take one role, or all of them (None), from an identity; returns how many it had of those."""
+        before = self._assigned.get(object_id.lower(), [])
+        kept = [found for found in before if role not in {None, found}]
+        self._assigned[object_id.lower()] = kept
+        self._changes.notify()
+        return len(before) - len(kept)
+
+    def assignments(self) -> dict[str, list[str]]:
+        """The roles of every identity that has any, by object id."""
+        return {object_id: list(roles) for object_id, roles in self._assigned.items() if roles}
+
+    def allows(self, object_id: str, action: str) -> bool:
+        """Whether a role of the identity contains the data action."""
+        return any(
+            _covers(pattern, action)
+            for role in self._assigned.get(object_id.lower(), [])
+            for pattern in self._roles[role]
+        )
+
+
+def _covers(pattern: str, action: str) -> bool:
+    """Whether a data action matches; `*` stands for any characters, and case is ignored."""
+    expression = ".*".join(re.escape(part) for part in pattern.split("*"))
+    return re.fullmatch(expression, action, re.IGNORECASE) is not None

@@ -1,0 +1,277 @@
+//! The arguments of a client's constructors, as the core's options.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::client::{Credential, SignalROptions};
+use crate::clock::Clock;
+use crate::connection_string::{Auth, ConnectionString};
+use crate::credential::client_secret::{ClientSecretSource, PUBLIC_AUTHORITY};
+use crate::credential::managed_identity::ManagedIdentitySource;
+use crate::credential::{SIGNALR_SCOPE, TokenSource, Tokens};
+use crate::endpoint::{ApplicationName, Endpoint, Endpoints};
+use crate::env::{IdentityVariables, ProxyVariables};
+use crate::error::{Code, Error, Result};
+use crate::keys::{KeyPolicy, SigningKey};
+use crate::observe::Observer;
+use crate::process::ThisProcess;
+use crate::python::convert;
+use crate::python::credential::{AsyncCredential, SyncCredential, is_async};
+use crate::python::observer::PyObserver;
+use crate::refresh::CellPolicy;
+use crate::rest::transport::HttpTransport;
+use crate::world::World;
+
+/// The keywords that both ways of making a client share.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub struct Keywords<'py> {
+    application_name: Option<Bound<'py, PyAny>>,
+    authority: Option<Bound<'py, PyAny>>,
+    ca_file: Option<Bound<'py, PyAny>>,
+    key_policy: Option<Bound<'py, PyAny>>,
+    on_event: Option<Bound<'py, PyAny>>,
+    scope: Option<Bound<'py, PyAny>>,
+    timeout: Option<Bound<'py, PyAny>>,
+    #[cfg(feature = "testing")]
+    #[pyo3(default)]
+    clock: Option<Bound<'py, crate::python::testing::ManualClock>>,
+}
+
+impl Keywords<'_> {
+    fn scope(&self) -> Result<String> {
+        Ok(match &self.scope {
+            Some(scope) => convert::text_argument("scope", scope)?.into_owned(),
+            None => SIGNALR_SCOPE.to_owned(),
+        })
+    }
+
+    fn authority(&self) -> Result<String> {
+        let Some(authority) = &self.authority else { return Ok(PUBLIC_AUTHORITY.to_owned()) };
+        let text = convert::text_argument("authority", authority)?;
+        let with_scheme = if text.contains("://") { text.into_owned() } else { format!("https://{text}") };
+        match Endpoint::parse(&with_scheme) {
+            Ok(authority) if authority.origin().starts_with("https://") => Ok(authority.origin()),
+            _ => Err(Error::new(
+                Code::InvalidArgument,
+                "The argument authority is not the https address of an Entra authority.",
+                "Pass authority=\"https://login.microsoftonline.com\", or that of your cloud, such as \"https://login.microsoftonline.us\".",
+            )),
+        }
+    }
+
+    fn key_policy(&self) -> PyResult<KeyPolicy> {
+        let Some(policy) = &self.key_policy else { return Ok(KeyPolicy::default()) };
+        let duration = |name: &str| Ok::<_, PyErr>(convert::duration(name, &policy.getattr(name)?)?);
+        let pair = |name: &str| {
+            let (from, to): (Bound<'_, PyAny>, Bound<'_, PyAny>) = policy.getattr(name)?.extract()?;
+            Ok::<_, PyErr>((convert::duration(name, &from)?, convert::duration(name, &to)?))
+        };
+        Ok(KeyPolicy::new(duration("lifetime")?, pair("renew_after")?, duration("margin")?, pair("retry_after")?)?)
+    }
+
+    fn clock(&self) -> Clock {
+        #[cfg(feature = "testing")]
+        if let Some(clock) = &self.clock {
+            return Clock::Manual(clock.get().clock());
+        }
+        Clock::System
+    }
+
+    fn world(&self, py: Python<'_>, with_logs: bool) -> PyResult<World> {
+        if self.on_event.as_ref().is_some_and(|callback| !callback.is_callable()) {
+            return Err(Error::new(
+                Code::InvalidArgument,
+                "The argument on_event cannot be called.",
+                "Pass on_event= with a function that takes one hubpass.Event.",
+            )
+            .into());
+        }
+        let ca_file: Option<PathBuf> = self.ca_file.as_ref().map(|path| path.extract()).transpose().map_err(|_| {
+            Error::new(
+                Code::InvalidArgument,
+                "The argument ca_file is not a path.",
+                "Pass ca_file=\"/path/to/ca.pem\".",
+            )
+        })?;
+        let observer = match &self.on_event {
+            None if !with_logs => None,
+            callback => Some(Arc::new(PyObserver::new(py, callback.clone())?) as Arc<dyn Observer>),
+        };
+        Ok(World {
+            clock: self.clock(),
+            place: Arc::new(ThisProcess),
+            transport: Arc::new(HttpTransport::new(ProxyVariables::read(), ca_file)),
+            observer,
+        })
+    }
+
+    fn options(&self, endpoints: Endpoints, credential: Credential, world: World) -> Result<SignalROptions> {
+        /// Ten seconds: long enough for a slow answer, short enough for a user who waits.
+        const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+        let application = match &self.application_name {
+            Some(name) => ApplicationName::parse(&convert::text_argument("application_name", name)?)?,
+            None => None,
+        };
+        let timeout = convert::timeout(self.timeout.as_ref())?.unwrap_or(DEFAULT_TIMEOUT);
+        Ok(SignalROptions { endpoints, credential, application, timeout, world })
+    }
+
+    fn entra(&self, source: Arc<dyn TokenSource>, world: &World) -> PyResult<Credential> {
+        let policy = self.key_policy()?;
+        Ok(Credential::Entra(Tokens::new(source, CellPolicy::default(), world.clone()), policy))
+    }
+}
+
+/// A credential with a `key` that its owner may replace at any time (`AzureKeyCredential` of azure-core).
+pub struct KeyCredential {
+    credential: Py<PyAny>,
+    /// The text that the client's signing key was made of.
+    seen: ArcSwap<Py<PyAny>>,
+}
+
+impl KeyCredential {
+    fn new(credential: &Bound<'_, PyAny>, key: &Bound<'_, PyString>) -> Self {
+        let seen = ArcSwap::from_pointee(key.clone().into_any().unbind());
+        Self { credential: credential.clone().unbind(), seen }
+    }
+
+    /// The key, if its owner has replaced it since the last look.
+    pub fn replaced(&self, py: Python<'_>) -> PyResult<Option<SigningKey>> {
+        let credential = self.credential.bind(py);
+        let key = current_key(credential)?.ok_or_else(|| unsupported_credential(credential))?;
+        if key.is(&**self.seen.load()) {
+            return Ok(None);
+        }
+        let signing = SigningKey::new(&key.to_cow()?, None);
+        self.seen.store(Arc::new(key.into_any().unbind()));
+        Ok(Some(signing))
+    }
+}
+
+/// The options of a client from an endpoint and a credential.
+pub fn from_arguments(
+    endpoints: Endpoints,
+    credential: Option<&Bound<'_, PyAny>>,
+    client_is_async: bool,
+    keywords: &Keywords<'_>,
+) -> PyResult<(SignalROptions, Option<KeyCredential>)> {
+    let credential = credential.ok_or_else(|| {
+        Error::new(
+            Code::CredentialMissing,
+            "No credential was passed.",
+            "Pass credential=DefaultAzureCredential() of azure.identity, or AzureKeyCredential(key) of azure.core.credentials, or use from_connection_string().",
+        )
+    })?;
+    let py = credential.py();
+    if let Some(key) = current_key(credential)? {
+        let world = keywords.world(py, false)?;
+        let shared = Credential::AccessKey(SigningKey::new(&key.to_cow()?, None));
+        return Ok((keywords.options(endpoints, shared, world)?, Some(KeyCredential::new(credential, &key))));
+    }
+    let world = keywords.world(py, true)?;
+    let scope = keywords.scope()?;
+    let source: Arc<dyn TokenSource> = match is_async(credential)? {
+        Some(true) if client_is_async => Arc::new(AsyncCredential::new(credential, scope)),
+        Some(false) if !client_is_async => Arc::new(Arc::new(SyncCredential::new(credential, scope)?)),
+        Some(_) => return Err(other_kind(credential, client_is_async).into()),
+        None => return Err(unsupported_credential(credential).into()),
+    };
+    let entra = keywords.entra(source, &world)?;
+    Ok((keywords.options(endpoints, entra, world)?, None))
+}
+
+/// The options of a client from a connection string.
+pub fn from_connection_string(
+    py: Python<'_>,
+    parsed: &ConnectionString,
+    keywords: &Keywords<'_>,
+) -> PyResult<SignalROptions> {
+    let endpoints = parsed.endpoints();
+    if let Auth::AccessKey(key) = &parsed.auth {
+        let shared = Credential::AccessKey(SigningKey::new(key.expose(), None));
+        return Ok(keywords.options(endpoints, shared, keywords.world(py, false)?)?);
+    }
+    let world = keywords.world(py, true)?;
+    let (clock, transport, scope) = (world.clock.clone(), Arc::clone(&world.transport), keywords.scope()?);
+    let managed_identity = |client_id| {
+        ManagedIdentitySource::new(&IdentityVariables::read(), &scope, client_id, clock.clone(), Arc::clone(&transport))
+    };
+    let source: Arc<dyn TokenSource> = match &parsed.auth {
+        Auth::ClientSecret { client_id, tenant_id, secret } => Arc::new(ClientSecretSource::new(
+            (tenant_id.clone(), client_id.clone(), secret.clone()),
+            scope,
+            keywords.authority()?,
+            clock,
+            transport,
+        )),
+        Auth::ManagedIdentitySystem => Arc::new(managed_identity(None)?),
+        Auth::ManagedIdentityUser { client_id } => Arc::new(managed_identity(Some(client_id))?),
+        Auth::AccessKey(_) | Auth::ClientCertificate { .. } | Auth::Default => return Err(not_yet(&parsed.auth).into()),
+    };
+    let entra = keywords.entra(source, &world)?;
+    Ok(keywords.options(endpoints, entra, world)?)
+}
+
+/// The key of a credential as it is now, if it has one.
+fn current_key<'py>(credential: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
+    let key = credential.getattr_opt(intern!(credential.py(), "key"))?.and_then(|key| key.cast_into().ok());
+    Ok(key.filter(|key: &Bound<'_, PyString>| key.to_cow().is_ok_and(|key| !key.is_empty())))
+}
+
+fn class_name(value: &Bound<'_, PyAny>) -> String {
+    value.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string())
+}
+
+fn unsupported_credential(credential: &Bound<'_, PyAny>) -> Error {
+    let hint = if credential.is_instance_of::<PyString>() {
+        "Pass credential=AzureKeyCredential(key) of azure.core.credentials, or use from_connection_string()."
+    } else {
+        "Pass credential=DefaultAzureCredential() of azure.identity, or AzureKeyCredential(key) of azure.core.credentials with a key that is not empty."
+    };
+    let message =
+        format!("The credential is {}, which has neither an access key nor get_token().", class_name(credential));
+    Error::new(Code::CredentialUnsupported, message, hint)
+}
+
+/// A credential of the other world: its methods would block an event loop, or need one that is not there.
+fn other_kind(credential: &Bound<'_, PyAny>, client_is_async: bool) -> Error {
+    let name = class_name(credential);
+    let (message, hint) = if client_is_async {
+        (
+            format!("The credential {name} blocks, and this client is async."),
+            "Pass a credential of azure.identity.aio, or use hubpass.SignalRServiceClient.",
+        )
+    } else {
+        (
+            format!("The credential {name} is async, and this client is not."),
+            "Pass a credential of azure.identity, or use hubpass.aio.SignalRServiceClient.",
+        )
+    };
+    Error::new(Code::CredentialUnsupported, message, hint)
+}
+
+fn not_yet(auth: &Auth) -> Error {
+    let hint = match auth {
+        Auth::ClientCertificate { .. } => {
+            "Pass the endpoint and credential=CertificateCredential(tenant_id, client_id, certificate_path) of azure.identity instead of the connection string."
+        }
+        _ => {
+            "Pass the endpoint and credential=DefaultAzureCredential() of azure.identity instead of the connection string."
+        }
+    };
+    Error::new(
+        Code::CredentialUnsupported,
+        format!(
+            "The connection string asks for an identity ({}) that Hubpass does not get by itself yet.",
+            auth.kind()
+        ),
+        hint,
+    )
+}

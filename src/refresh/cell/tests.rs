@@ -1,0 +1,567 @@
+//! What a cell promises, as orders of events. Nothing here waits: time stands until a test moves it.
+
+use std::sync::atomic::AtomicUsize;
+use std::sync::mpsc::channel;
+use std::task::Wake;
+
+use super::*;
+use crate::error::Code;
+use crate::testing::{ManualClock, SimulatedProcess};
+
+const RENEW_FROM: Duration = Duration::from_secs(45 * 60);
+const RENEW_TO: Duration = Duration::from_secs(55 * 60);
+const USABLE_FOR: Duration = Duration::from_secs(85 * 60);
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// A cell with a clock and a process.
+struct Bench {
+    clock: ManualClock,
+    place: SimulatedProcess,
+    cell: Cell<&'static str>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with_luck(0.5)
+    }
+
+    fn with_luck(luck: f64) -> Self {
+        Self {
+            clock: ManualClock::starting_at(1_767_225_600),
+            place: SimulatedProcess::steady(1, luck),
+            cell: Cell::new(CellPolicy::default()),
+        }
+    }
+
+    /// A bench that holds "first", requested just now.
+    fn holding() -> Self {
+        let bench = Self::new();
+        bench.lead().complete(Arc::new("first"), bench.timeline());
+        bench
+    }
+
+    fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    fn timeline(&self) -> Timeline {
+        timeline_from(self.now())
+    }
+
+    fn acquire(&self) -> Acquired<&'static str> {
+        self.cell.acquire(self.now(), &self.place)
+    }
+
+    /// Acquires where nothing but a lease without a value is right.
+    fn lead(&self) -> Lease<&'static str> {
+        match self.acquire() {
+            Acquired::Lead(lease) => lease,
+            other => panic!("{} instead of a lease", name(&other)),
+        }
+    }
+
+    fn serve_and_lead(&self) -> Lease<&'static str> {
+        match self.acquire() {
+            Acquired::ServeAndLead(_, lease) => lease,
+            other => panic!("{} instead of a value and a lease", name(&other)),
+        }
+    }
+
+    fn wait(&self) -> Waiter {
+        match self.acquire() {
+            Acquired::Wait(ticket) => Waiter::new(ticket),
+            other => panic!("{} instead of a ticket", name(&other)),
+        }
+    }
+
+    fn refusal(&self) -> Error {
+        match self.acquire() {
+            Acquired::Fail(error) => error,
+            other => panic!("{} instead of an error", name(&other)),
+        }
+    }
+
+    fn outcome(&self) -> String {
+        name(&self.acquire())
+    }
+
+    /// Fails the next flight and says how long the pause is.
+    fn fail_next(&self, error: Error) -> Duration {
+        self.lead().fail(error, self.now(), &self.place);
+        self.refusal().retry_after().expect("a pause")
+    }
+}
+
+fn timeline_from(sent: Now) -> Timeline {
+    Timeline { sent, renew_after: (RENEW_FROM, RENEW_TO), usable_for: USABLE_FOR }
+}
+
+/// An answer as a text that a failed assertion can show.
+fn name(acquired: &Acquired<&'static str>) -> String {
+    match acquired {
+        Acquired::Serve(held) => format!("serve {}", held.value()),
+        Acquired::ServeAndLead(held, _) => format!("serve {} and lead", held.value()),
+        Acquired::Lead(_) => "lead".to_owned(),
+        Acquired::Wait(_) => "wait".to_owned(),
+        Acquired::Fail(error) => format!("fail {}", error.code().as_str()),
+    }
+}
+
+fn failure() -> Error {
+    Error::new(Code::ServiceUnavailable, "The service failed.", "Try again later.")
+}
+
+fn throttled(seconds: u64) -> Error {
+    Error::new(Code::Throttled, "Fewer calls, please.", "Wait.").with_retry_after(Some(Duration::from_secs(seconds)))
+}
+
+/// Somebody who waits, and how often they were woken.
+struct Waiter {
+    ticket: Pin<Box<Ticket>>,
+    woken: Arc<Alarm>,
+}
+
+#[derive(Default)]
+struct Alarm(AtomicUsize);
+
+impl Wake for Alarm {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Waiter {
+    fn new(ticket: Ticket) -> Self {
+        let mut waiter = Self { ticket: Box::pin(ticket), woken: Arc::default() };
+        assert!(!waiter.is_released(), "a wait that is over before it began");
+        waiter
+    }
+
+    fn woken(&self) -> usize {
+        self.woken.0.load(Ordering::SeqCst)
+    }
+
+    fn is_released(&mut self) -> bool {
+        let waker = Waker::from(Arc::clone(&self.woken));
+        self.ticket.as_mut().poll(&mut Context::from_waker(&waker)).is_ready()
+    }
+}
+
+/// The copy of a cell that a forked child has: the same memory, locks included, in another place.
+fn memory_of(cell: &Cell<&'static str>) -> Cell<&'static str> {
+    let held = cell.inner.held.load_full().map(|held| {
+        let look_after = AtomicU64::new(held.look_after.load(Ordering::SeqCst));
+        Arc::new(Held { value: Arc::clone(&held.value), timeline: held.timeline, look_after })
+    });
+    let inner = Inner { policy: cell.inner.policy, held: Slot::empty(), flights: Slot::empty() };
+    inner.held.store(held);
+    inner.flights.store(cell.inner.flights.load_full());
+    Cell { inner: Arc::new(inner) }
+}
+
+#[test]
+fn the_first_leads_the_others_wait_and_all_are_served() {
+    let bench = Bench::new();
+    let lease = bench.lead();
+    let mut waiters = [bench.wait(), bench.wait()];
+    lease.complete(Arc::new("first"), bench.timeline());
+    for waiter in &mut waiters {
+        assert_eq!(waiter.woken(), 1);
+        assert!(waiter.is_released());
+    }
+    assert_eq!(bench.outcome(), "serve first");
+}
+
+#[test]
+fn what_is_due_is_served_and_one_caller_leads() {
+    let bench = Bench::holding();
+    bench.clock.advance((RENEW_FROM + RENEW_TO) / 2 - MOMENT);
+    assert_eq!(bench.outcome(), "serve first");
+    bench.clock.advance(MOMENT);
+    let lease = bench.serve_and_lead();
+    assert_eq!(bench.outcome(), "serve first", "somebody leads already");
+    lease.complete(Arc::new("second"), bench.timeline());
+    assert_eq!(bench.outcome(), "serve second");
+}
+
+#[test]
+fn nothing_is_served_from_the_end_of_its_time_on() {
+    let bench = Bench::holding();
+    bench.clock.advance(USABLE_FOR - MOMENT);
+    let lease = bench.serve_and_lead();
+    bench.clock.advance(MOMENT);
+    assert_eq!(bench.outcome(), "wait", "the flight began while the value was good");
+    drop(lease);
+    assert_eq!(bench.outcome(), "lead");
+}
+
+/// The moment at which the request was sent counts, because the other side may have made the value right then.
+#[test]
+fn age_counts_from_the_request_and_not_from_the_answer() {
+    let bench = Bench::new();
+    let (lease, sent) = (bench.lead(), bench.timeline());
+    bench.clock.advance(Duration::from_secs(20));
+    lease.complete(Arc::new("slow"), sent);
+    bench.clock.advance(USABLE_FOR - Duration::from_secs(20));
+    assert_eq!(bench.outcome(), "lead");
+}
+
+#[test]
+fn a_dropped_lease_releases_all_and_one_of_them_leads() {
+    let bench = Bench::new();
+    let lease = bench.lead();
+    let mut waiters = [bench.wait(), bench.wait(), bench.wait()];
+    drop(lease);
+    assert!(waiters.iter_mut().all(|waiter| waiter.woken() == 1 && waiter.is_released()));
+    let _lease = bench.lead();
+    assert_eq!([bench.outcome(), bench.outcome()], ["wait", "wait"], "one lease at a time, and no pause");
+}
+
+#[test]
+fn a_failure_releases_all_and_nobody_tries_again_during_the_pause() {
+    let bench = Bench::new();
+    let lease = bench.lead();
+    let mut waiters = [bench.wait(), bench.wait()];
+    lease.fail(failure(), bench.now(), &bench.place);
+    assert!(waiters.iter_mut().all(|waiter| waiter.woken() == 1 && waiter.is_released()));
+    let pause = bench.refusal().retry_after().expect("a pause");
+    bench.clock.advance(pause - MOMENT);
+    let refusal = bench.refusal();
+    assert_eq!((refusal.code(), refusal.retry_after()), (Code::ServiceUnavailable, Some(MOMENT)));
+    bench.clock.advance(MOMENT);
+    assert_eq!(bench.outcome(), "lead");
+}
+
+#[test]
+fn a_failed_renewal_takes_nothing_away() {
+    let bench = Bench::holding();
+    bench.clock.advance(RENEW_TO);
+    bench.serve_and_lead().fail(failure(), bench.now(), &bench.place);
+    assert_eq!(bench.outcome(), "serve first", "nobody leads during the pause");
+    bench.clock.advance(Duration::from_secs(5));
+    bench.serve_and_lead().fail(failure(), bench.now(), &bench.place);
+    bench.clock.advance(USABLE_FOR - RENEW_TO - Duration::from_secs(5) - MOMENT);
+    bench.serve_and_lead().fail(failure(), bench.now(), &bench.place);
+    bench.clock.advance(MOMENT);
+    assert_eq!(bench.outcome(), "fail service_unavailable", "it was good to its last moment");
+}
+
+#[test]
+fn pauses_double_up_to_the_longest_and_are_spread() {
+    for (luck, spread) in [(0.0, 0.75), (0.5, 0.875)] {
+        let bench = Bench::with_luck(luck);
+        for seconds in [5, 10, 20, 30, 30] {
+            let pause = bench.fail_next(failure());
+            assert_eq!(pause, Duration::from_secs(seconds).mul_f64(spread));
+            bench.clock.advance(pause);
+        }
+        bench.lead().complete(Arc::new("first"), bench.timeline());
+        bench.clock.advance(USABLE_FOR);
+        assert_eq!(bench.fail_next(failure()), Duration::from_secs(5).mul_f64(spread), "a success forgets failures");
+    }
+}
+
+#[test]
+fn the_other_side_may_ask_for_a_longer_pause_within_reason() {
+    let policy = CellPolicy::default();
+    for asked in [1, 5, 77, 300, 3600] {
+        let bench = Bench::with_luck(0.0);
+        let pause = bench.fail_next(throttled(asked));
+        let within_reason = Duration::from_secs(asked).clamp(policy.pause_first, policy.retry_after_max);
+        assert_eq!(pause, within_reason, "asked for {asked}");
+    }
+}
+
+#[test]
+fn a_pause_that_was_asked_for_is_spread_too() {
+    let (first, last) = (Bench::with_luck(0.0), Bench::with_luck(0.999));
+    assert!(
+        first.fail_next(throttled(60)) < last.fail_next(throttled(60)),
+        "processes that were throttled together do not come back together"
+    );
+}
+
+#[test]
+fn a_lost_flight_is_followed_by_another_that_its_waiters_join() {
+    let bench = Bench::new();
+    let lost = bench.lead();
+    let mut waiter = bench.wait();
+    bench.clock.advance(CellPolicy::default().flight_max - MOMENT);
+    assert_eq!(bench.outcome(), "wait");
+    bench.clock.advance(MOMENT);
+    let second = bench.lead();
+    assert!(waiter.woken() == 1 && waiter.is_released(), "nobody waits for what is lost");
+    let mut waiter = bench.wait();
+    drop(lost);
+    assert!(!waiter.is_released(), "the end of a lost flight says nothing about the next");
+    assert_eq!(bench.outcome(), "wait", "one lease at a time");
+    second.complete(Arc::new("second"), bench.timeline());
+    assert!(waiter.woken() > 0 && waiter.is_released());
+    assert_eq!(bench.outcome(), "serve second");
+}
+
+#[test]
+fn a_late_success_is_welcome() {
+    let bench = Bench::new();
+    let (lost, sent) = (bench.lead(), bench.timeline());
+    bench.clock.advance(CellPolicy::default().flight_max);
+    let second = bench.lead();
+    let mut waiter = bench.wait();
+    lost.complete(Arc::new("late"), sent);
+    assert!(waiter.woken() > 0 && waiter.is_released(), "nobody waits while something good is held");
+    assert_eq!(bench.outcome(), "serve late");
+    second.complete(Arc::new("second"), bench.timeline());
+    assert_eq!(bench.outcome(), "serve second");
+}
+
+#[test]
+fn a_late_failure_is_ignored() {
+    let bench = Bench::new();
+    let lost = bench.lead();
+    bench.clock.advance(CellPolicy::default().flight_max);
+    let second = bench.lead();
+    let mut waiter = bench.wait();
+    lost.fail(throttled(300), bench.now(), &bench.place);
+    assert!(!waiter.is_released());
+    assert_eq!(bench.outcome(), "wait", "no pause, and no second lease");
+    drop(second);
+    assert_eq!(bench.outcome(), "lead");
+}
+
+#[test]
+fn of_two_successes_the_younger_request_wins() {
+    let bench = Bench::new();
+    let (lost, sent) = (bench.lead(), bench.timeline());
+    bench.clock.advance(CellPolicy::default().flight_max);
+    bench.lead().complete(Arc::new("second"), bench.timeline());
+    lost.complete(Arc::new("out of order"), sent);
+    assert_eq!(bench.outcome(), "serve second");
+}
+
+/// What comes too late to be stored says nothing about the flight under way, nor about the health of the other side.
+#[test]
+fn an_outdated_success_ends_neither_a_flight_nor_a_pause() {
+    let bench = Bench::new();
+    let leads_and_is_lost = || {
+        let outdated = (bench.lead(), bench.timeline());
+        bench.clock.advance(CellPolicy::default().flight_max);
+        outdated
+    };
+    let outdated = [leads_and_is_lost(), leads_and_is_lost()];
+    bench.lead().complete(Arc::new("good"), bench.timeline());
+    let [first, second] = outdated;
+
+    bench.clock.advance(RENEW_TO);
+    let renewal = bench.serve_and_lead();
+    first.0.complete(Arc::new("outdated"), first.1);
+    assert_eq!(bench.outcome(), "serve good", "one lease at a time");
+    renewal.fail(throttled(300), bench.now(), &bench.place);
+    second.0.complete(Arc::new("outdated"), second.1);
+    assert_eq!(bench.outcome(), "serve good", "the pause goes on");
+}
+
+/// The counterpart for a value that comes back as old as it was.
+#[test]
+fn keeping_does_not_take_a_younger_value_away() {
+    let bench = Bench::new();
+    let (lost, sent) = (bench.lead(), bench.timeline());
+    bench.clock.advance(CellPolicy::default().flight_max);
+    bench.lead().complete(Arc::new("younger"), bench.timeline());
+    lost.keep(Arc::new("older"), sent, failure(), bench.now(), &bench.place);
+    assert_eq!(bench.outcome(), "serve younger");
+}
+
+#[test]
+fn keeping_serves_on_and_pauses() {
+    let bench = Bench::holding();
+    let first = bench.cell.held().expect("a value");
+    bench.clock.advance(RENEW_TO);
+    let renewal = bench.serve_and_lead();
+    renewal.keep(Arc::clone(first.value()), *first.timeline(), failure(), bench.now(), &bench.place);
+    assert_eq!(bench.outcome(), "serve first");
+    bench.clock.advance(Duration::from_secs(5));
+    assert_eq!(bench.outcome(), "serve first and lead");
+    bench.clock.advance(USABLE_FOR - RENEW_TO);
+    assert_eq!(bench.outcome(), "lead", "it is no younger than it was");
+}
+
+#[test]
+fn replacing_ends_a_pause() {
+    let bench = Bench::new();
+    bench.fail_next(throttled(300));
+    bench.cell.replace(None, &bench.place);
+    assert_eq!(bench.outcome(), "lead");
+    bench.cell.replace(Some((Arc::new("other"), bench.timeline())), &bench.place);
+    assert_eq!(bench.outcome(), "serve other");
+}
+
+#[test]
+fn a_wall_clock_set_forward_costs_one_renewal() {
+    let bench = Bench::holding();
+    bench.clock.set_wall(bench.now().since_epoch() + USABLE_FOR);
+    bench.lead().complete(Arc::new("second"), bench.timeline());
+    assert_eq!(bench.outcome(), "serve second");
+    bench.clock.advance(RENEW_FROM - MOMENT);
+    assert_eq!(bench.outcome(), "serve second");
+}
+
+#[test]
+fn a_wall_clock_set_back_makes_nothing_younger() {
+    let bench = Bench::holding();
+    bench.clock.set_wall(bench.now().since_epoch() - Duration::from_secs(86_400));
+    bench.clock.advance(RENEW_TO);
+    bench.serve_and_lead().fail(failure(), bench.now(), &bench.place);
+    bench.clock.advance(USABLE_FOR - RENEW_TO);
+    assert_eq!(bench.outcome(), "lead");
+}
+
+/// A suspend shows on both clocks here, and on the wall clock alone where no clock counts it.
+#[test]
+fn a_suspend_counts() {
+    for boot_misses_it in [false, true] {
+        let bench = Bench::holding();
+        if boot_misses_it {
+            bench.clock.set_wall(bench.now().since_epoch() + USABLE_FOR);
+        } else {
+            bench.clock.advance(USABLE_FOR);
+        }
+        assert_eq!(bench.outcome(), "lead");
+    }
+}
+
+#[test]
+fn a_pause_takes_its_time_whatever_the_wall_clock_says() {
+    for wall in [Duration::ZERO, Duration::from_secs(4_000_000_000)] {
+        let bench = Bench::new();
+        let pause = bench.fail_next(throttled(60));
+        bench.clock.set_wall(wall);
+        bench.clock.advance(pause - MOMENT);
+        assert_eq!(bench.outcome(), "fail throttled");
+        bench.clock.advance(MOMENT);
+        assert_eq!(bench.outcome(), "lead");
+    }
+}
+
+#[test]
+fn a_step_of_the_wall_clock_loses_no_flight() {
+    let bench = Bench::new();
+    let _lease = bench.lead();
+    bench.clock.set_wall(bench.now().since_epoch() + Duration::from_secs(3600));
+    assert_eq!(bench.outcome(), "wait", "one lease at a time");
+}
+
+#[test]
+fn a_forked_child_leads_its_own_flight_and_never_waits_for_its_parents() {
+    let bench = Bench::new();
+    let _parents = bench.lead();
+    assert_eq!(bench.outcome(), "wait");
+    let child =
+        Bench { clock: bench.clock.clone(), place: SimulatedProcess::steady(2, 0.5), cell: memory_of(&bench.cell) };
+    let lease = child.lead();
+    assert_eq!(child.outcome(), "wait");
+    lease.complete(Arc::new("the child's"), child.timeline());
+    assert_eq!(child.outcome(), "serve the child's");
+    assert_eq!(bench.outcome(), "wait", "the parent goes on as before");
+}
+
+#[test]
+fn a_forked_child_serves_what_it_holds_and_forgets_its_parents_pause() {
+    let bench = Bench::holding();
+    bench.clock.advance(RENEW_TO);
+    bench.serve_and_lead().fail(throttled(300), bench.now(), &bench.place);
+    let child =
+        Bench { clock: bench.clock.clone(), place: SimulatedProcess::steady(2, 0.5), cell: memory_of(&bench.cell) };
+    let lease = child.serve_and_lead();
+    assert_eq!([child.outcome(), bench.outcome()], ["serve first", "serve first"]);
+    drop(lease);
+    bench.clock.advance(USABLE_FOR);
+    assert_eq!([child.outcome(), bench.outcome()], ["lead", "lead"]);
+}
+
+/// The same through tasks: the flight of the parent is a task, which is not in the child.
+#[test]
+fn a_flight_under_way_at_a_fork_is_not_in_the_child() {
+    let clock = ManualClock::starting_at(1_767_225_600);
+    let place = SimulatedProcess::new(1, 7);
+    let cell: Cell<&'static str> = Cell::new(CellPolicy::default());
+    let Acquired::Lead(lease) = cell.acquire(clock.now(), &place) else { panic!("a lease") };
+    place
+        .spawn(Box::pin(async move {
+            std::future::pending::<()>().await;
+            drop(lease);
+        }))
+        .unwrap();
+    place.run();
+    assert_eq!(name(&cell.acquire(clock.now(), &place)), "wait");
+    place.fork(2);
+    assert_eq!(place.pending(), 0);
+    let Acquired::Lead(lease) = cell.acquire(clock.now(), &place) else { panic!("a lease of its own") };
+    lease.complete(Arc::new("the child's"), timeline_from(clock.now()));
+    assert_eq!(name(&cell.acquire(clock.now(), &place)), "serve the child's");
+}
+
+/// A thread of the parent that does not exist in the child may hold the lock for ever.
+#[test]
+fn a_forked_child_does_not_touch_the_lock_of_its_parent() {
+    let bench = Bench::holding();
+    bench.clock.advance(RENEW_TO);
+    let inherited = bench.cell.inner.flights(&bench.place);
+    let _held_for_ever = inherited.lock();
+    let child = memory_of(&bench.cell);
+    let now = bench.now();
+    let (sender, receiver) = channel();
+    let thread = std::thread::spawn(move || {
+        let answer = name(&child.acquire(now, &SimulatedProcess::steady(2, 0.5)));
+        sender.send(answer).unwrap();
+    });
+    let answer = receiver.recv_timeout(Duration::from_secs(30)).expect("the child waits for its parent's lock");
+    assert_eq!(answer, "serve first and lead");
+    thread.join().unwrap();
+}
+
+/// The ages at which 32 children that are forked at `fork_at` begin to renew, if each is asked all the time.
+fn renewals_of_children(fork_at: Duration) -> Vec<Duration> {
+    const STEP: Duration = Duration::from_secs(1);
+    let bench = Bench::holding();
+    let sent = bench.now();
+    bench.clock.advance(fork_at);
+    bench.acquire();
+    let luck = SimulatedProcess::new(0, 32);
+    let children = (2..34).map(|id| {
+        let child = Bench {
+            clock: ManualClock::starting_at(0),
+            place: SimulatedProcess::steady(id, luck.random()),
+            cell: memory_of(&bench.cell),
+        };
+        let mut age = fork_at;
+        loop {
+            let then = Now::at(sent.since_epoch() + age, sent.since_boot() + age);
+            if matches!(child.cell.acquire(then, &child.place), Acquired::ServeAndLead(..)) {
+                return age;
+            }
+            age += STEP;
+        }
+    });
+    children.collect()
+}
+
+/// No quarter of the window is without renewals, and none has half of them.
+fn assert_spread(ages: &[Duration]) {
+    let quarter = (RENEW_TO - RENEW_FROM) / 4;
+    for part in 0..4 {
+        let (begin, end) = (RENEW_FROM + quarter * part, RENEW_FROM + quarter * (part + 1));
+        let count = ages.iter().filter(|&&age| begin < age && age <= end).count();
+        assert!((1..ages.len() / 2).contains(&count), "{count} of {} renew from {begin:?} to {end:?}", ages.len());
+    }
+}
+
+#[test]
+fn renewals_of_forked_children_are_spread_over_the_whole_window() {
+    assert_spread(&renewals_of_children(Duration::from_secs(60)));
+}
+
+/// By then the parent has looked and knows when it will renew itself; that is nothing to its children.
+#[test]
+fn renewals_of_children_forked_in_the_window_are_spread_over_its_rest() {
+    assert_spread(&renewals_of_children(RENEW_FROM + Duration::from_secs(5)));
+}
