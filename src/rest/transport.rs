@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -17,6 +18,10 @@ use crate::rest::{Answer, BODY_MAX, Method, Request};
 
 /// What we call ourselves in requests.
 const USER_AGENT: &str = concat!("hubpass/", env!("CARGO_PKG_VERSION"));
+
+/// How long a connection is kept without use. Shorter than what services and proxies allow, because a request on a
+/// connection that the other side is just closing fails, and one that acts must not be sent twice.
+const IDLE_MAX: Duration = Duration::from_secs(30);
 
 /// Hosts that are never reached through a proxy: the link that managed identities are served on. This machine is not
 /// among them because its connections are kept apart.
@@ -108,7 +113,11 @@ impl Connections {
 
     #[allow(clippy::disallowed_methods, reason = "this file is the door of the network")]
     fn build(&self) -> Result<Client> {
-        let mut builder = Client::builder().user_agent(USER_AGENT).redirect(redirect::Policy::none()).no_proxy();
+        let mut builder = Client::builder()
+            .user_agent(USER_AGENT)
+            .redirect(redirect::Policy::none())
+            .pool_idle_timeout(IDLE_MAX)
+            .no_proxy();
         let unusable =
             |what: &str, hint: &str| Error::new(Code::TransportUnavailable, format!("{what} cannot be used."), hint);
         if let Some(url) = &self.proxies.https {

@@ -173,8 +173,7 @@ class _Control:
     def _connection_strings(self) -> dict[str, str]:
         service = self._service
         return {
-            f"{name}_connection_string": service.keys.connection_string(name, service.address)
-            for name in KEY_NAMES
+            f"{name}_connection_string": service.keys.connection_string(name, service.address) for name in KEY_NAMES
         }
 
 
