@@ -93,9 +93,7 @@ class WebServer(uvicorn.Server):
     """
 
     def __init__(self, azure: str) -> None:
-        super().__init__(
-            uvicorn.Config("server:app", log_level="warning", timeout_graceful_shutdown=GRACE_SECONDS)
-        )
+        super().__init__(uvicorn.Config("server:app", log_level="warning", timeout_graceful_shutdown=GRACE_SECONDS))
         self.azure = azure
 
     async def run_until_stopped(self, listener: socket.socket) -> None:

@@ -3,6 +3,16 @@ from typing import final
 
 from hubpass.models import NegotiationResponse
 
+__all__ = [
+    "Flight",
+    "ParsedConnectionString",
+    "SignalRClient",
+    "__version__",
+    "error_codes",
+    "parse_connection_string",
+    "shut_down",
+]
+
 __version__: str
 
 @final

@@ -217,7 +217,7 @@ pub fn claims(value: &Bound<'_, PyAny>) -> PyResult<Claims> {
             )
         })?;
         let value = json(&value, DEPTH_MAX)
-            .map_err(|fault| Error::new(Code::InvalidClaim, format!("The claim {name} {fault}."), fault.hint()))?;
+            .map_err(|fault| fault.into_error(Code::InvalidClaim, &format!("The claim {name}")))?;
         Ok((name.into_owned(), value))
     });
     Ok(Claims::from_pairs(pairs.collect::<PyResult<Vec<_>>>()?)?)

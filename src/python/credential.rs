@@ -174,8 +174,8 @@ impl LoopContext {
 
 impl CallerContext for LoopContext {
     fn is_alive(&self) -> bool {
-        let asked = |py| self.event_loop.bind(py).call_method0("is_running")?.extract::<bool>();
-        Python::try_attach(|py| asked(py).unwrap_or(false)).unwrap_or(false)
+        let is_running = |py: Python<'_>| self.event_loop.bind(py).call_method0("is_running")?.extract::<bool>();
+        Python::try_attach(|py| is_running(py).unwrap_or(false)).unwrap_or(false)
     }
 }
 

@@ -26,6 +26,10 @@ const USER_AGENT: &str = concat!("hubpass/", env!("CARGO_PKG_VERSION"));
 /// The longest that one request may take. The caller's own time is usually shorter; this ends what nobody waits for.
 const REQUEST_MAX: Duration = Duration::from_secs(30);
 
+/// How long a connection is kept without use. Shorter than what services and proxies allow, because a request on a
+/// connection that the other side is just closing fails, and one that acts must not be sent twice.
+const IDLE_MAX: Duration = Duration::from_secs(30);
+
 /// Hosts that are never reached through a proxy: the link that managed identities are served on. This machine is not
 /// among them because its connections are kept apart.
 const NEVER_PROXIED: &str = "169.254.0.0/16";
@@ -139,8 +143,12 @@ impl Connections {
 
     #[allow(clippy::disallowed_methods, reason = "this file is the door of the network")]
     fn build(&self) -> Result<Client> {
-        let mut builder =
-            Client::builder().user_agent(USER_AGENT).redirect(redirect::Policy::none()).timeout(REQUEST_MAX).no_proxy();
+        let mut builder = Client::builder()
+            .user_agent(USER_AGENT)
+            .redirect(redirect::Policy::none())
+            .timeout(REQUEST_MAX)
+            .pool_idle_timeout(IDLE_MAX)
+            .no_proxy();
         let unusable =
             |what: &str, hint: &str| Error::new(Code::TransportUnavailable, format!("{what} cannot be used."), hint);
         if let Some(url) = &self.proxies.https {

@@ -41,9 +41,7 @@ def identity_of(claims: Claims) -> Identity:
     """Read a verified token; raises `RefusedError` (400) for a system claim that has no meaning."""
     closes_at: float | None = None
     if (_system_claim(claims, "asrs.s.coae") or "").lower() == "true":
-        closes_at = float(
-            _integer(claims, "asrs.s.aeo", "the Unix seconds at which asrs.s.coae takes effect")
-        )
+        closes_at = float(_integer(claims, "asrs.s.aeo", "the Unix seconds at which asrs.s.coae takes effect"))
     transports = _ALL_TRANSPORTS
     if "asrs.s.htt" in claims:
         transports = _integer(claims, "asrs.s.htt", "a bit mask from 1 to 7")

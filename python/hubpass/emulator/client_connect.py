@@ -63,18 +63,14 @@ def _admit(service: Service, websocket: WebSocket, call: Call) -> tuple[Identity
     return identity, promised
 
 
-async def _shake_hands(
-    service: Service, websocket: WebSocket, call: Call
-) -> tuple[RecordReader, list[str]] | None:
+async def _shake_hands(service: Service, websocket: WebSocket, call: Call) -> tuple[RecordReader, list[str]] | None:
     """The reader and the records that came along with the handshake, or None if it was refused."""
     reader = RecordReader()
     records: list[str] = []
     reason: str | None = None
     try:
         while not records:
-            text = await asyncio.wait_for(
-                _receive(websocket, binary_allowed=True), service.timing.handshake_timeout
-            )
+            text = await asyncio.wait_for(_receive(websocket, binary_allowed=True), service.timing.handshake_timeout)
             records = reader.feed(text)
         protocol.check_handshake(records[0])
         if service.service_mode == "Default":
@@ -129,9 +125,7 @@ class _Session:
     async def _write(self) -> None:
         while True:
             try:
-                item = await asyncio.wait_for(
-                    self._connection.outgoing.get(), self._service.timing.ping_interval
-                )
+                item = await asyncio.wait_for(self._connection.outgoing.get(), self._service.timing.ping_interval)
             except asyncio.TimeoutError:
                 item = protocol.ping()
             if isinstance(item, CloseOrder):

@@ -26,9 +26,7 @@ async def negotiate(service: Service, request: Request, _: Match) -> Response:
     call.hub = hub.lower()
     version = _version(request)
     if "access_token" in request.query_params:
-        log.warning(
-            "access_token in the query counts for WebSockets only; negotiate reads the Authorization header."
-        )
+        log.warning("access_token in the query counts for WebSockets only; negotiate reads the Authorization header.")
     identity = identity_of(client_claims(service, request, hub, query_allowed=False))
     call.user_id = identity.user_id
     promised = service.connections.negotiate(hub.lower(), version)

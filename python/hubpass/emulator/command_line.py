@@ -58,18 +58,10 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m hubpass.emulator",
         description="A strict local Azure SignalR Service. Prints a JSON line when ready; logs go to stderr.",
     )
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="loopback address to listen on (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--port", type=_port, default=0, help="port of the service (default: the system picks one)"
-    )
-    parser.add_argument(
-        "--control-port", type=_port, default=0, help="port of the control API (default: picked)"
-    )
-    parser.add_argument(
-        "--access-key", type=_access_key, help="primary access key (default: random for each run)"
-    )
+    parser.add_argument("--host", default="127.0.0.1", help="loopback address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=_port, default=0, help="port of the service (default: the system picks one)")
+    parser.add_argument("--control-port", type=_port, default=0, help="port of the control API (default: picked)")
+    parser.add_argument("--access-key", type=_access_key, help="primary access key (default: random for each run)")
     parser.add_argument(
         "--service-mode",
         choices=["Serverless", "Default"],
@@ -77,15 +69,9 @@ def _parser() -> argparse.ArgumentParser:
         help="(default: %(default)s)",
     )
     seconds = "seconds (default: %(default)s)"
-    parser.add_argument(
-        "--ping-interval", type=_seconds, default=15.0, help=f"pause before a keep-alive, {seconds}"
-    )
-    parser.add_argument(
-        "--client-timeout", type=_seconds, default=30.0, help=f"longest silence of a client, {seconds}"
-    )
-    parser.add_argument(
-        "--handshake-timeout", type=_seconds, default=15.0, help=f"time for the handshake, {seconds}"
-    )
+    parser.add_argument("--ping-interval", type=_seconds, default=15.0, help=f"pause before a keep-alive, {seconds}")
+    parser.add_argument("--client-timeout", type=_seconds, default=30.0, help=f"longest silence of a client, {seconds}")
+    parser.add_argument("--handshake-timeout", type=_seconds, default=15.0, help=f"time for the handshake, {seconds}")
     parser.add_argument(
         "--key-life", type=_seconds, default=5400.0, help=f"life of a temporary access key, {seconds}"
     )
@@ -131,7 +117,5 @@ def _seconds(text: str) -> float:
 def _access_key(text: str) -> str:
     # The value is never shown: argparse puts the message of this error, and not the argument, on the screen.
     if not text.strip() or text != text.strip() or ";" in text or not text.isprintable():
-        raise argparse.ArgumentTypeError(
-            "an access key is printable text without ';' and without spaces around it"
-        )
+        raise argparse.ArgumentTypeError("an access key is printable text without ';' and without spaces around it")
     return text

@@ -186,9 +186,7 @@ class ControlClient:
         released: int = self._request("POST", "/held/release", order)["released"]
         return released
 
-    def close_connection(
-        self, connection_id: str, *, error: str | None = None, allow_reconnect: bool = False
-    ) -> None:
+    def close_connection(self, connection_id: str, *, error: str | None = None, allow_reconnect: bool = False) -> None:
         """End one connection with a close message, as the service does."""
         order = {"connection_id": connection_id, "error": error, "allow_reconnect": allow_reconnect}
         self._request("POST", "/connections/close", order)
@@ -220,9 +218,7 @@ class ControlClient:
             timeout=timeout,
         )
 
-    def wait_for_journal(
-        self, predicate: Callable[[JournalEntry], bool], *, timeout: float = 10.0
-    ) -> JournalEntry:
+    def wait_for_journal(self, predicate: Callable[[JournalEntry], bool], *, timeout: float = 10.0) -> JournalEntry:
         """Wait until some journal entry satisfies `predicate` and return the first that does."""
         found: list[JournalEntry] = []
 

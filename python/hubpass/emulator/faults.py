@@ -17,9 +17,7 @@ _LONGEST_DELAY = 3600
 _STATUSES = range(200, 600)
 
 Outcome = Literal["serve", "answer", "garbage", "drop"]
-_FIELDS = frozenset(
-    {"route", "times", "hold", "delay", "status", "headers", "body", "retry_after", "drop", "garbage"}
-)
+_FIELDS = frozenset({"route", "times", "hold", "delay", "status", "headers", "body", "retry_after", "drop", "garbage"})
 
 
 class FaultError(ValueError):
@@ -147,9 +145,7 @@ def parse_fault(order: dict[str, Any]) -> Fault:
     status = order.get("status", 200)
     if isinstance(status, bool) or not isinstance(status, int) or status not in _STATUSES:
         raise FaultError("status must be an integer from 200 to 599")
-    return Fault(
-        cast(str, route), times, bool(hold), float(delay), outcome, status, _headers(order), _body(order)
-    )
+    return Fault(cast(str, route), times, bool(hold), float(delay), outcome, status, _headers(order), _body(order))
 
 
 def _outcome(order: dict[str, Any]) -> Outcome:

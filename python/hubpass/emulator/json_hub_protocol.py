@@ -78,9 +78,7 @@ def check_handshake(record: str) -> None:
     if not isinstance(protocol, str) or isinstance(version, bool) or not isinstance(version, int):
         raise ProtocolError("A handshake needs 'protocol' and 'version'.")
     if protocol != PROTOCOL:
-        raise ProtocolError(
-            f"The protocol '{protocol}' is not supported. The local Azure supports '{PROTOCOL}' only."
-        )
+        raise ProtocolError(f"The protocol '{protocol}' is not supported. The local Azure supports '{PROTOCOL}' only.")
     if version != VERSION:
         raise ProtocolError(f"Version {version} of '{PROTOCOL}' is not supported. Use version {VERSION}.")
 

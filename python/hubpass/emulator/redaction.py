@@ -49,9 +49,7 @@ class Redactor:
         The rest of the query stays as it was sent, unless a secret hides in it behind percent-encoding.
         """
         parts = [part for part in query.decode("latin-1").split("&") if part]
-        shown = [
-            self._part(part) for part in parts if unquote_plus(part.partition("=")[0]) not in _SECRET_QUERY
-        ]
+        shown = [self._part(part) for part in parts if unquote_plus(part.partition("=")[0]) not in _SECRET_QUERY]
         return self.text("?".join([path, "&".join(shown)] if shown else [path]))
 
     def _part(self, part: str) -> str:

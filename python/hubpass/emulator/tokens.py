@@ -165,11 +165,7 @@ def _json_object(part: str) -> dict[str, Any]:
 
 
 def _base64url(part: str) -> bytes:
-    if (
-        not part
-        or not all(character.isalnum() or character in "-_" for character in part)
-        or not part.isascii()
-    ):
+    if not part or not all(character.isalnum() or character in "-_" for character in part) or not part.isascii():
         raise ValueError("not base64url without padding")
     try:
         return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))

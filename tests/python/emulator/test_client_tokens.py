@@ -156,9 +156,7 @@ def test_the_limit_of_4096_characters(azure: Azure, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("kid", [None, "anything", "-1234567890"])
 @pytest.mark.parametrize("algorithm", ["HS256", "HS512"])
-def test_any_kid_passes_if_one_of_the_static_keys_signed(
-    azure: Azure, kid: str | None, algorithm: str
-) -> None:
+def test_any_kid_passes_if_one_of_the_static_keys_signed(azure: Azure, kid: str | None, algorithm: str) -> None:
     headers = None if kid is None else {"kid": kid}
     for key in (azure.key, azure.secondary_key):
         token = azure.token(key=key, algorithm=algorithm, headers=headers)
@@ -201,9 +199,7 @@ def test_another_loopback_name_counts_only_if_the_request_came_by_it(azure: Azur
 
 def test_a_rest_token_is_no_client_token(azure: Azure) -> None:
     url = f"{azure.endpoint}/api/hubs/chat/:send"
-    assert azure.negotiate(azure.rest_token(url)).headers["www-authenticate"] == described(
-        "The audience is invalid"
-    )
+    assert azure.negotiate(azure.rest_token(url)).headers["www-authenticate"] == described("The audience is invalid")
     assert azure.send(token=azure.rest_token(url)).status_code == 202
 
 

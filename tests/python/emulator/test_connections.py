@@ -126,9 +126,7 @@ def test_a_handshake_in_a_binary_message_is_understood(azure: Azure) -> None:
 def test_a_handshake_may_arrive_in_pieces_and_with_company(azure: Azure) -> None:
     with azure.socket(azure.token()) as client:
         client.websocket.send('{"protocol":"json",')
-        client.websocket.send(
-            '"version":1}\x1e{"type":1,"invocationId":"7","target":"x","arguments":[]}\x1e{"ty'
-        )
+        client.websocket.send('"version":1}\x1e{"type":1,"invocationId":"7","target":"x","arguments":[]}\x1e{"ty')
         assert client.hear() == {}
         assert client.hear()["invocationId"] == "7"
         client.websocket.send('pe":1,"invocationId":"8","target":"x","arguments":[]}\x1e')

@@ -46,16 +46,12 @@ def test_only_the_token_opens_it(azure: Azure, token: str | None) -> None:
     assert control_request(azure, **good)[0] == 200
 
 
-@pytest.mark.parametrize(
-    "host", ["example.com", "127.0.0.1.example.com", "evil:80", "", "192.168.0.1", "a@localhost"]
-)
+@pytest.mark.parametrize("host", ["example.com", "127.0.0.1.example.com", "evil:80", "", "192.168.0.1", "a@localhost"])
 def test_a_rebound_name_is_refused(azure: Azure, host: str) -> None:
     assert control_request(azure, **{**credentials(azure), "Host": host})[0] == 403
 
 
-@pytest.mark.parametrize(
-    "host", ["127.0.0.1", "127.0.0.1:1234", "localhost", "LOCALHOST:80", "[::1]:9", "a.localhost"]
-)
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:1234", "localhost", "LOCALHOST:80", "[::1]:9", "a.localhost"])
 def test_loopback_names_are_accepted(azure: Azure, host: str) -> None:
     assert control_request(azure, **{**credentials(azure), "Host": host})[0] == 200
 
@@ -116,9 +112,7 @@ def test_a_meaningless_order_is_refused_with_a_reason(azure: Azure, path: str, o
     assert (after.version, after.faults, after.clock_offset) == (before.version, (), 0.0)
 
 
-@pytest.mark.parametrize(
-    "body", ["no JSON", "[]", "x" * (1024 * 1024 + 1)], ids=["no JSON", "a list", "too long"]
-)
+@pytest.mark.parametrize("body", ["no JSON", "[]", "x" * (1024 * 1024 + 1)], ids=["no JSON", "a list", "too long"])
 def test_an_order_is_a_json_object(azure: Azure, body: str) -> None:
     assert control_request(azure, "POST", "/clock", body, **credentials(azure))[0] in {400, 413}
 
@@ -139,11 +133,7 @@ def test_a_rotated_key_dies_at_once_and_the_other_one_lives(fresh_azure: Azure, 
     tokens = {key: azure.token(key=keys[key]) for key in keys}
     with azure.client(tokens[name]) as client:
         strings = azure.control.rotate_keys(name)
-        assert (
-            azure.negotiate(tokens[name])
-            .headers["www-authenticate"]
-            .endswith('"The signature key was not found"')
-        )
+        assert azure.negotiate(tokens[name]).headers["www-authenticate"].endswith('"The signature key was not found"')
         assert azure.refused_socket(tokens[name]).status_code == 401
         assert azure.negotiate(tokens[other]).status_code == 200
         new = {"primary": key_of(strings.primary), "secondary": key_of(strings.secondary)}

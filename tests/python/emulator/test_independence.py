@@ -66,9 +66,7 @@ WITHOUT_SERVER_PACKAGES = (
 
 
 def test_importing_it_needs_no_server_package() -> None:
-    command, environment = python(
-        "-c", f"{WITHOUT_SERVER_PACKAGES}import hubpass.emulator; hubpass.emulator.Emulator"
-    )
+    command, environment = python("-c", f"{WITHOUT_SERVER_PACKAGES}import hubpass.emulator; hubpass.emulator.Emulator")
     subprocess.run(command, env=environment, check=True, timeout=60)
 
 

@@ -77,9 +77,7 @@ def assert_no_trace(azure: Azure, route: str) -> None:
             client.say({"type": 7})
             client.hear()
     else:
-        azure.http.post(
-            f"{azure.endpoint}/client/negotiate?hub={azure.key}", headers={"Authorization": tokens[0]}
-        )
+        azure.http.post(f"{azure.endpoint}/client/negotiate?hub={azure.key}", headers={"Authorization": tokens[0]})
     new = azure.control.rotate_keys()
     secrets.append(key_of(new.primary))
     azure.http.get(f"{azure.endpoint}/{old_key}")

@@ -64,9 +64,7 @@ def test_the_transports_of_the_token_restrict_the_offer(azure: Azure) -> None:
     assert azure.negotiate(without).json()["availableTransports"] == []
     assert azure.refused_socket(without).status_code == 404
     allowed = azure.user_token({"asrs.s.htt": "5"})
-    assert [offer["transport"] for offer in azure.negotiate(allowed).json()["availableTransports"]] == [
-        "WebSockets"
-    ]
+    assert [offer["transport"] for offer in azure.negotiate(allowed).json()["availableTransports"]] == ["WebSockets"]
     with azure.client(allowed):
         pass
 
@@ -121,9 +119,7 @@ def test_the_rest_routes_have_no_cors(azure: Azure) -> None:
         ("GET", "/", 404),
     ],
 )
-def test_an_unsupported_request_is_told_what_there_is(
-    azure: Azure, method: str, path: str, status: int
-) -> None:
+def test_an_unsupported_request_is_told_what_there_is(azure: Azure, method: str, path: str, status: int) -> None:
     answer = azure.http.request(method, azure.endpoint + path)
     assert answer.status_code == status
     assert answer.headers["x-ms-error-code"] == answer.json()["code"]
@@ -142,6 +138,4 @@ def test_an_unsupported_websocket_is_refused(azure: Azure) -> None:
 
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
 def test_health_needs_no_token(azure: Azure, method: str) -> None:
-    assert (
-        azure.http.request(method, f"{azure.endpoint}/api/health?api-version=2024-12-01").status_code == 200
-    )
+    assert azure.http.request(method, f"{azure.endpoint}/api/health?api-version=2024-12-01").status_code == 200

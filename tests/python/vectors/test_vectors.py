@@ -208,9 +208,7 @@ def negotiate(given: dict[str, Any], **options: Any) -> tuple[SignalRServiceClie
         )
     if given["claims"] is not None:
         options["claims"] = [(name, value) for name, value in given["claims"]]
-    with connect(
-        given["connection_string"], given["hub"], application_name=given["application_name"]
-    ) as client:
+    with connect(given["connection_string"], given["hub"], application_name=given["application_name"]) as client:
         if given["user_id"] is None:
             return client, client.negotiate(anonymous=True, **options)
         return client, client.negotiate(given["user_id"], **options)

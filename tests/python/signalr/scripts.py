@@ -1,0 +1,48 @@
+"""Python programs of their own, for what can only be seen from outside a process."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from textwrap import dedent
+
+from signalr.service_double import WATCHDOG
+
+
+@dataclass
+class Outcome:
+    """How a program ended."""
+
+    code: int
+    output: str
+    errors: str
+
+
+def start(
+    script: str, *arguments: str, environment: dict[str, str] | None = None, with_input: bool = False
+) -> "subprocess.Popen[str]":
+    """Start a program without waiting for it; warnings are errors in it, as in the tests."""
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", dedent(script), *arguments],
+        stdin=subprocess.PIPE if with_input else subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(environment or {})},
+    )
+
+
+def finish(process: "subprocess.Popen[str]", last_input: str | None = None) -> Outcome:
+    """Wait for a program; one that does not end is killed and fails the test."""
+    try:
+        output, errors = process.communicate(last_input, timeout=WATCHDOG)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
+    return Outcome(process.returncode, output, errors)
+
+
+def run(script: str, *arguments: str, environment: dict[str, str] | None = None) -> Outcome:
+    """Run a program to its end."""
+    return finish(start(script, *arguments, environment=environment))
