@@ -5,6 +5,7 @@
 //! leaves the other where it is.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -51,8 +52,7 @@ impl Place for ThisProcess {
     }
 
     fn spawn(&self, task: Pending<'static, ()>) -> Result<()> {
-        current()?.spawn(task);
-        Ok(())
+        current()?.spawn(task).map(drop)
     }
 
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
@@ -76,6 +76,7 @@ pub struct ProcessState {
     /// Taken at exit. Only the process that made it ever locks it.
     runtime: Mutex<Option<Runtime>>,
     name: OnceLock<String>,
+    stopped: AtomicBool,
 }
 
 impl ProcessState {
@@ -91,7 +92,13 @@ impl ProcessState {
                 },
             )?;
         let handle = runtime.handle().clone();
-        let state = Self { id, handle, runtime: Mutex::new(Some(runtime)), name: OnceLock::new() };
+        let state = Self {
+            id,
+            handle,
+            runtime: Mutex::new(Some(runtime)),
+            name: OnceLock::new(),
+            stopped: AtomicBool::new(false),
+        };
         Ok(Box::leak(Box::new(state)))
     }
 
@@ -100,9 +107,12 @@ impl ProcessState {
         self.id
     }
 
-    /// Starts a task. At the exit of the process it is dropped.
-    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> tokio::task::AbortHandle {
-        self.handle.spawn(task).abort_handle()
+    /// Starts a task. At the exit of the process it is dropped, and from then on none is started.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Result<tokio::task::AbortHandle> {
+        if self.stopped.load(Ordering::Acquire) {
+            return Err(exiting());
+        }
+        Ok(self.handle.spawn(task).abort_handle())
     }
 
     /// Runs something that may wait, on a thread kept for that. The exit of the process does not wait for its end.
@@ -143,7 +153,17 @@ pub fn shut_down(grace: Duration) {
     }
 }
 
+/// The error of a call that comes when the process ends.
+pub fn exiting() -> Error {
+    Error::new(
+        Code::ClientClosed,
+        "The interpreter is exiting.",
+        "Finish requests before the program ends, or call close() first.",
+    )
+}
+
 fn stop(state: &ProcessState, grace: Duration) {
+    state.stopped.store(true, Ordering::Release);
     let runtime = state.runtime.lock().map_or(None, |mut runtime| runtime.take());
     if let Some(runtime) = runtime {
         runtime.shutdown_timeout(grace);

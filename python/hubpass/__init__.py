@@ -1,8 +1,9 @@
 """Hubpass answers ``POST /negotiate`` for Azure SignalR Service.
 
+    from azure.identity import DefaultAzureCredential
     from hubpass import SignalRServiceClient
 
-    client = SignalRServiceClient.from_connection_string(connection_string, hub="chat")
+    client = SignalRServiceClient("https://<resource>.service.signalr.net", "chat", DefaultAzureCredential())
     answer = client.negotiate(user_id)  # {"url": ..., "accessToken": ...}
 
 The same names with coroutines are in :mod:`hubpass.aio`.
@@ -22,17 +23,18 @@ from hubpass.exceptions import (
     ServiceError,
     TokenTooLongError,
 )
-from hubpass.models import Event, NegotiationResponse
+from hubpass.models import Event, KeyPolicy, NegotiationResponse
 
 # Type checkers know the name; to import it from `typing` would double the time that the package takes to import.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hubpass._annotations import ClaimValue, ErrorCode, Transport
+    from hubpass._annotations import ClaimValue, ClientStatus, ErrorCode, Transport
 del TYPE_CHECKING
 
 __all__ = [
     "ClaimValue",
     "ClientClosedError",
+    "ClientStatus",
     "ConfigurationError",
     "DeadlineExceededError",
     "ErrorCode",
@@ -40,6 +42,7 @@ __all__ = [
     "HubpassError",
     "HubpassWarning",
     "InvalidArgumentError",
+    "KeyPolicy",
     "NegotiationResponse",
     "NetworkBlockedError",
     "PermissionMissingError",
@@ -53,7 +56,7 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Give the names that only annotations mention; see ``_annotations``."""
-    if name in {"ClaimValue", "ErrorCode", "Transport"}:
+    if name in {"ClaimValue", "ClientStatus", "ErrorCode", "Transport"}:
         from hubpass import _annotations
 
         return getattr(_annotations, name)

@@ -4,9 +4,14 @@ Nothing imports this at run time unless it is asked for by name: ``typing``, whi
 than all the rest of the package.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Literal, Protocol, TypeAlias, TypedDict, Union
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, TypedDict, Union
+
+if TYPE_CHECKING:
+    from typing_extensions import Required
 
 ClaimValue: TypeAlias = Union[str, bool, int, float, Sequence["ClaimValue"], Mapping[str, "ClaimValue"], None]  # noqa: UP007 - `|` cannot take a name that is still to be defined
 """The value of a claim: what JSON can say, with integers of at most 64 bits and no NaN or infinity."""
@@ -24,6 +29,7 @@ ErrorCode: TypeAlias = Literal[
     "deadline_exceeded",
     "identity_conflict",
     "identity_missing",
+    "identity_unavailable",
     "insecure_endpoint",
     "invalid_application_name",
     "invalid_argument",
@@ -36,6 +42,7 @@ ErrorCode: TypeAlias = Literal[
     "invalid_message",
     "invalid_transports",
     "invalid_user_id",
+    "key_unchanged",
     "name_resolution_failed",
     "network_blocked",
     "not_found",
@@ -60,6 +67,64 @@ class AccessKeyCredential(Protocol):
     @property
     def key(self) -> str:
         """The access key as it is now. It is read at each call, so that ``update()`` takes effect at the next one."""
+
+
+class Token(Protocol):
+    """An access token: azure-core's ``AccessToken`` and ``AccessTokenInfo``."""
+
+    @property
+    def token(self) -> str:
+        """The token."""
+
+    @property
+    def expires_on(self) -> int:
+        """When it expires, in seconds since 1970."""
+
+
+class TokenCredential(Protocol):
+    """A credential whose methods block: azure-core's ``TokenCredential``. ``get_token_info`` is preferred."""
+
+    def get_token(self, *scopes: str) -> Token:
+        """Give a token for the scopes."""
+
+
+class AsyncTokenCredential(Protocol):
+    """A credential whose methods are coroutines: azure-core's ``AsyncTokenCredential``."""
+
+    async def get_token(self, *scopes: str) -> Token:
+        """Give a token for the scopes."""
+
+
+class ErrorStatus(TypedDict):
+    """An error in a status."""
+
+    code: ErrorCode
+    message: str
+    hint: str
+    status: int | None
+
+
+class KeyCounters(TypedDict):
+    """How often things happened since the client was made."""
+
+    key_requests: int
+    keys_renewed: int
+    keys_unchanged: int
+    keys_failed: int
+
+
+class ClientStatus(TypedDict, total=False):
+    """What ``status()`` gives; an access key has ``mode`` and ``ready`` alone."""
+
+    mode: Required[Literal["access_key", "entra"]]
+    ready: Required[bool]
+    credential: str
+    kid: str | None
+    age: float | None
+    renews_in: float | None
+    expires_in: float | None
+    last_error: ErrorStatus | None
+    counters: KeyCounters
 
 
 class NegotiateOptions(TypedDict, total=False):

@@ -7,13 +7,14 @@ from hubpass import _native
 # Type checkers know the name; to import it from `typing` would double the time that the package takes to import.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
     from typing import NoReturn
 
     from typing_extensions import Self
 
-    from hubpass._annotations import AccessKeyCredential
-    from hubpass.models import Event
+    from hubpass._annotations import AccessKeyCredential, AsyncTokenCredential, ClientStatus, TokenCredential
+    from hubpass.models import Event, KeyPolicy
 
 
 class SignalRServiceClientBase:
@@ -22,21 +23,34 @@ class SignalRServiceClientBase:
     __slots__ = ("__weakref__", "_native")
 
     _native: _native.SignalRClient
+    _is_async: bool
 
     def __init__(
         self,
         endpoint: str,
         hub: str,
-        credential: AccessKeyCredential | None = None,
+        credential: AccessKeyCredential | TokenCredential | AsyncTokenCredential | None = None,
         *,
         client_endpoint: str | None = None,
         server_endpoint: str | None = None,
         application_name: str | None = None,
+        scope: str | None = None,
+        key_policy: KeyPolicy | None = None,
+        ca_file: str | os.PathLike[str] | None = None,
         timeout: float | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
+        keywords = {
+            "application_name": application_name,
+            "authority": None,
+            "ca_file": ca_file,
+            "key_policy": key_policy,
+            "on_event": on_event,
+            "scope": scope,
+            "timeout": timeout,
+        }
         self._native = _native.SignalRClient(
-            endpoint, hub, credential, client_endpoint, server_endpoint, application_name, timeout, on_event
+            endpoint, hub, credential, client_endpoint, server_endpoint, keywords, self._is_async
         )
 
     @classmethod
@@ -46,10 +60,18 @@ class SignalRServiceClientBase:
         hub: str,
         *,
         application_name: str | None = None,
+        authority: str | None = None,
+        scope: str | None = None,
+        key_policy: KeyPolicy | None = None,
+        ca_file: str | os.PathLike[str] | None = None,
         timeout: float | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> Self:
-        """Make a client from a connection string, as the Azure portal shows it under *Keys*.
+        """Make a client from a connection string, as the Azure portal shows it under *Keys* or *Connection strings*.
+
+        With ``AccessKey=`` it signs with that key. With ``AuthType=azure.msi`` (managed identity of App Service,
+        Functions and Container Apps) or ``AuthType=azure.app`` (``ClientId``, ``TenantId``, ``ClientSecret``) it uses
+        Entra and needs no key; for any other identity pass a credential to the constructor.
 
         The rules are those of ``ConnectionStringParser`` in Azure/azure-signalr, with three differences: a part without
         ``=``, an unknown ``AuthType`` and a misspelt key are refused. Another unknown key is ignored with a warning.
@@ -59,6 +81,11 @@ class SignalRServiceClientBase:
                 and ``ServerEndpoint`` if they are needed.
             hub: As in the constructor.
             application_name: As in the constructor.
+            authority: The https address of the Entra authority for ``AuthType=azure.app``. Default: the public cloud's,
+                ``https://login.microsoftonline.com``.
+            scope: As in the constructor.
+            key_policy: As in the constructor.
+            ca_file: As in the constructor.
             timeout: As in the constructor.
             on_event: As in the constructor.
 
@@ -66,9 +93,18 @@ class SignalRServiceClientBase:
             ConfigurationError: The connection string cannot be used. The error names keys and never values.
             InvalidArgumentError: Another argument cannot be used.
         """
+        keywords = {
+            "application_name": application_name,
+            "authority": authority,
+            "ca_file": ca_file,
+            "key_policy": key_policy,
+            "on_event": on_event,
+            "scope": scope,
+            "timeout": timeout,
+        }
         client = cls.__new__(cls)
         client._native = _native.SignalRClient.from_connection_string(  # noqa: SLF001 - a client of the same class
-            connection_string, hub, application_name, timeout, on_event
+            connection_string, hub, keywords, cls._is_async
         )
         return client
 
@@ -84,6 +120,16 @@ class SignalRServiceClientBase:
         client = type(self).__new__(type(self))
         client._native = self._native.for_hub(hub)  # noqa: SLF001 - a client of the same class
         return client
+
+    def status(self) -> ClientStatus:
+        """Say what the client holds and plans, without secrets: for health checks and metrics.
+
+        ``ready`` tells whether ``negotiate`` would be answered without waiting. With an access key ``mode`` is
+        ``"access_key"``, and there is nothing more to say. With Entra it is ``"entra"``, and there are: ``credential``
+        (its name), ``kid`` of the key in hand, its ``age``, ``renews_in`` and ``expires_in`` (seconds, or ``None``
+        without a key), ``last_error`` (``None`` after a success) and ``counters``.
+        """
+        return self._native.status()
 
     @property
     def endpoint(self) -> str:

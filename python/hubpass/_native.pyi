@@ -1,12 +1,16 @@
-from collections.abc import Callable
-from typing import final
+from collections.abc import Callable, Mapping
+from typing import Any, final
 
+from hubpass._annotations import ClientStatus
 from hubpass.models import NegotiationResponse
 
 __all__ = [
     "Flight",
     "ParsedConnectionString",
+    "PendingNegotiation",
     "SignalRClient",
+    "TaskHolder",
+    "TokenDelivery",
     "__version__",
     "error_codes",
     "parse_connection_string",
@@ -34,6 +38,19 @@ class ParsedConnectionString:
     @property
     def warnings(self) -> list[str]: ...
 
+@final
+class PendingNegotiation:
+    def start(self, deliver: Callable[[NegotiationResponse | None, BaseException | None], object]) -> Flight: ...
+
+@final
+class TaskHolder:
+    def hold(self, task: object) -> None: ...
+
+@final
+class TokenDelivery:
+    def complete(self, token: object) -> None: ...
+    def fail(self, error: object) -> None: ...
+
 # Arguments are `object` where the core checks them and raises a typed error of its own.
 @final
 class SignalRClient:
@@ -44,13 +61,12 @@ class SignalRClient:
         credential: object,
         client_endpoint: object,
         server_endpoint: object,
-        application_name: object,
-        timeout: object,
-        on_event: object,
+        keywords: Mapping[str, object],
+        is_async: bool,
     ) -> SignalRClient: ...
     @staticmethod
     def from_connection_string(
-        connection_string: object, hub: object, application_name: object, timeout: object, on_event: object
+        connection_string: object, hub: object, keywords: Mapping[str, object], is_async: bool
     ) -> SignalRClient: ...
     def for_hub(self, hub: object) -> SignalRClient: ...
     def negotiate(
@@ -65,7 +81,11 @@ class SignalRClient:
         transports: object,
         enable_detailed_errors: object,
         timeout: object,
-    ) -> NegotiationResponse: ...
+    ) -> NegotiationResponse | Any: ...  # to an async client without a key: PendingNegotiation
+    def warm_up(self, timeout: object) -> None: ...
+    def start_warm_up(self, timeout: object, deliver: Callable[[None, BaseException | None], object]) -> Flight: ...
+    def invalidate_key(self, kid: object) -> bool: ...
+    def status(self) -> ClientStatus: ...
     def send_to_all(self, target: object, arguments: tuple[object, ...], excluded: object, timeout: object) -> None: ...
     def start_send_to_all(
         self,

@@ -26,12 +26,19 @@ class SignalRServiceClient(SignalRServiceClientBase):
     Args:
         endpoint: The service's address, such as ``https://<resource>.service.signalr.net``.
         hub: The hub's name: a letter, then up to 127 letters, digits and ``_ ` , . [ ]``. Case does not matter.
-        credential: ``AzureKeyCredential`` of azure-core, or any object with the access key as ``key``. A key replaced
-            by ``update()`` is used from the next call on.
+        credential: What proves to the service who we are. A credential of azure-identity such as
+            ``DefaultAzureCredential()``, or any object with azure-core's ``get_token`` or ``get_token_info``: its Entra
+            token buys the temporary keys that sign, and no shared key exists anywhere. Or ``AzureKeyCredential`` of
+            azure-core, or any object with the access key as ``key``: a key replaced by ``update()`` is used from the
+            next call on.
         client_endpoint: Where clients connect if that is not ``endpoint`` (a reverse proxy).
         server_endpoint: Where this client sends its requests if that is not ``endpoint``.
         application_name: A prefix that separates the hubs of several applications on one service.
-        timeout: How many seconds a call may take that needs the network. Default: 10.
+        scope: The scope of the Entra token. Default: ``https://signalr.azure.com/.default``.
+        key_policy: How long temporary keys are trusted and when they are renewed. Default: ``KeyPolicy()``.
+        ca_file: A PEM file of certificates to trust beside the system's, for networks that inspect TLS.
+        timeout: How many seconds a call may take that needs the network, from the credential to the answer. Default:
+            10.
         on_event: A function that is called with each :class:`hubpass.Event`, on whatever thread it happens on.
 
     Raises:
@@ -40,6 +47,8 @@ class SignalRServiceClient(SignalRServiceClientBase):
     """
 
     __slots__ = ()
+
+    _is_async = False
 
     if TYPE_CHECKING:
 
@@ -68,7 +77,9 @@ class SignalRServiceClient(SignalRServiceClientBase):
         """Sign a token for a client and say where it connects: the answer to its ``POST /negotiate``.
 
         Pass a user id, or ``anonymous=True``: nothing else counts as identity, and nothing falls back to anonymous.
-        With an access key this is pure computation of about a microsecond, which needs no network and never waits.
+        With a key in hand this is pure computation of about a microsecond, which needs no network and never waits. With
+        Entra the first call waits for a key; later ones renew it in the background, and go on signing with the one in
+        hand while it is valid, whatever happens to Entra or to the service.
 
         Args:
             user_id: Who connects, as text: ``str(user.id)``. It becomes the claim ``asrs.s.uid``.
@@ -93,6 +104,10 @@ class SignalRServiceClient(SignalRServiceClientBase):
         Raises:
             InvalidArgumentError: An argument cannot be used; ``code`` and ``hint`` say which and how to mend it.
             TokenTooLongError: The token would exceed 4,096 characters; the hint names the largest claims.
+            ServiceError: There is no valid key, and none could be had: see ``code``, ``hint``, ``retry_after`` and the
+                cause.
+            PermissionMissingError: The identity lacks the role for temporary keys, *SignalR App Server*.
+            DeadlineExceededError: The time ran out while waiting for a key.
             ClientClosedError: The client is closed.
         """
         return self._native.negotiate(
@@ -130,6 +145,38 @@ class SignalRServiceClient(SignalRServiceClientBase):
             ClientClosedError: The client is closed.
         """
         self._native.send_to_all(target, arguments, excluded, timeout)
+
+    def warm_up(self, timeout: float | None = None) -> None:
+        """Get a key now, so that the first ``negotiate`` does not wait. With an access key there is nothing to get.
+
+        Args:
+            timeout: How many seconds it may take. Default: the client's.
+
+        Raises:
+            ServiceError: There is no key to be had, as in :meth:`negotiate`.
+            DeadlineExceededError: The time ran out.
+            ClientClosedError: The client is closed.
+        """
+        self._native.warm_up(timeout)
+
+    def invalidate_key(self, kid: str) -> bool:
+        """Say that the temporary key with this name is dead, so that it signs no more.
+
+        The service never tells this process that a key was revoked; it tells the client, which is refused with "The
+        signature key was not found". The key before it signs meanwhile, if it is young enough, and the next call begins
+        to fetch another. A name that is not in hand is ignored, and so are reports that would force more than one fetch
+        a minute.
+
+        Args:
+            kid: The name of the key: ``answer.kid``, or ``kid`` in the header of the refused token.
+
+        Returns:
+            Whether a key was dropped.
+
+        Raises:
+            ClientClosedError: The client is closed.
+        """
+        return self._native.invalidate_key(kid)
 
     def close(self) -> None:
         """Refuse further calls. Closing twice does nothing."""

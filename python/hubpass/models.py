@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, NoReturn
 
-__all__ = ["DEFAULT_LIFETIME", "Event", "NegotiationResponse"]
+__all__ = ["DEFAULT_LIFETIME", "Event", "KeyPolicy", "NegotiationResponse"]
 
 DEFAULT_LIFETIME = timedelta(hours=1)
 """How long a client token may be used to connect if nothing else is said, as in Microsoft's SDK."""
@@ -78,13 +78,54 @@ class NegotiationResponse(dict[str, str]):
         }
 
 
+class KeyPolicy:
+    """How long a temporary key is trusted, and when it is renewed. The defaults suit Azure SignalR Service.
+
+    The service lets a temporary key expire after 90 minutes and asks for a renewal about every hour ("Authorize access
+    with Microsoft Entra ID for Azure SignalR Service" of Microsoft's documentation).
+
+    Args:
+        lifetime: How long the service knows a key, from the moment it was asked for.
+        renew_after: The ages between which each process draws the one at which it renews, so that many processes do not
+            renew together.
+        margin: How long before its end a key signs no more: a client needs time to connect.
+        retry_after: The first and the longest pause after renewals that failed; it doubles in between.
+
+    Raises:
+        InvalidArgumentError: When the policy is given to a client, if it leaves a key no time to be used and renewed.
+    """
+
+    __slots__ = ("lifetime", "margin", "renew_after", "retry_after")
+
+    def __init__(
+        self,
+        *,
+        lifetime: timedelta = timedelta(minutes=90),
+        renew_after: tuple[timedelta, timedelta] = (timedelta(minutes=45), timedelta(minutes=55)),
+        margin: timedelta = timedelta(minutes=5),
+        retry_after: tuple[timedelta, timedelta] = (timedelta(seconds=5), timedelta(seconds=30)),
+    ) -> None:
+        self.lifetime = lifetime
+        self.renew_after = renew_after
+        self.margin = margin
+        self.retry_after = retry_after
+
+    def __repr__(self) -> str:
+        """Show the policy as a call that would make it."""
+        return (
+            f"KeyPolicy(lifetime={self.lifetime!r}, renew_after={self.renew_after!r}, "
+            f"margin={self.margin!r}, retry_after={self.retry_after!r})"
+        )
+
+
 class Event:
     """Something that a client tells its application, through ``on_event``.
 
     Attributes:
-        name: What happened: ``large_token`` or ``request_failed``.
-        attributes: The particulars, such as ``length`` and ``limit``, or ``operation``, ``code`` and ``status``. They
-            never hold a secret.
+        name: What happened: ``key_renewed``, ``key_unchanged`` (a renewal brought the key in hand), ``key_failed``,
+            ``key_invalidated``, ``token_renewed``, ``token_failed``, ``request_failed`` or ``large_token``.
+        attributes: The particulars, such as ``kid``, or ``code``, ``status``, ``message`` and ``hint`` of an error.
+            They never hold a secret.
     """
 
     __slots__ = ("attributes", "name")

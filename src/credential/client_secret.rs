@@ -82,7 +82,7 @@ impl ClientSecretSource {
         let outcome = credential.get_token(&[&self.scope], None).await;
         match (outcome, seen.take()) {
             (_, Some(Err(error))) => Err(error),
-            (Ok(_), Some(Ok(answer))) => TokenAnswer::read(&answer, PURPOSE)?.token(sent),
+            (Ok(_), Some(Ok(answer))) => TokenAnswer::read(&answer, PURPOSE)?.token(self.clock.now().rebased(sent)),
             (_, Some(Ok(answer))) => {
                 Err(TokenAnswer::refusal(&answer, PURPOSE, "the application's ClientId and ClientSecret"))
             }

@@ -79,7 +79,7 @@ impl ManagedIdentitySource {
             )
             .with_status(400));
         }
-        TokenAnswer::read(&answer, PURPOSE)?.token(sent)
+        TokenAnswer::read(&answer, PURPOSE)?.token(self.clock.now().rebased(sent))
     }
 }
 

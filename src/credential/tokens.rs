@@ -21,6 +21,10 @@ const MARGIN: Duration = Duration::from_secs(30);
 /// How long before its end a token is renewed if its source says nothing (azure-core's and azure-identity's rule).
 const RENEW_BEFORE_END: Duration = Duration::from_secs(300);
 
+/// The youngest age at which a token is renewed because its source says so. A source that hands out a token again which
+/// it would like to have renewed is not asked at every call.
+const RENEW_NOT_BEFORE: Duration = Duration::from_secs(30);
+
 /// From this lifetime on a token is renewed at half of it (azure-identity's and MSAL's rule).
 const LONG_LIFETIME: Duration = Duration::from_secs(7200);
 
@@ -96,9 +100,7 @@ impl Tokens {
 
     /// Forgets a token that the service did not accept, unless another has taken its place already.
     pub fn forget(&self, token: &Arc<Held<AccessToken>>) {
-        if self.cell.held().is_some_and(|held| Arc::ptr_eq(&held, token)) {
-            self.cell.replace(None, &*self.world.place);
-        }
+        self.cell.replace(&*self.world.place, |held| held.filter(|held| Arc::ptr_eq(held, token)).map(|_| None));
     }
 
     /// What the cell is going to do.
@@ -124,7 +126,7 @@ impl Tokens {
         };
         match outcome {
             Ok((token, timeline)) => {
-                lease.complete(Arc::new(token), timeline);
+                lease.complete(Arc::new(token), timeline, self.world.clock.now(), &*self.world.place);
                 self.world.tell(Event::TokenRenewed { credential: self.source.name().to_owned() });
             }
             Err(error) => {
@@ -135,11 +137,14 @@ impl Tokens {
     }
 
     fn accept(&self, fetched: FetchedToken, sent: Now) -> Result<(AccessToken, Timeline)> {
+        let now = self.world.clock.now();
+        // Sources count from the wall clock as it is now; it may have been set since the request was sent.
+        let sent = now.rebased(sent);
         let left = |until: u64| Duration::from_secs(until.saturating_sub(sent.unix_seconds()));
         let life = left(fetched.expires_on);
         // Short-lived tokens keep at least nine tenths of their life.
         let usable_for = life.saturating_sub(MARGIN.min(life / 10));
-        if fetched.expires_on <= self.world.clock.now().unix_seconds() || usable_for.is_zero() {
+        if fetched.expires_on <= now.unix_seconds() || usable_for.is_zero() {
             return Err(Error::new(
                 Code::IdentityUnavailable,
                 format!("{} gave a token that has expired already.", self.source.name()),
@@ -147,7 +152,7 @@ impl Tokens {
             ));
         }
         let renew_after = match fetched.refresh_on.map(left) {
-            Some(refresh_after) => refresh_after.min(usable_for),
+            Some(refresh_after) => refresh_after.max(RENEW_NOT_BEFORE).min(usable_for),
             None if life >= LONG_LIFETIME => life / 2,
             None => life.saturating_sub(RENEW_BEFORE_END).max(life / 2).min(usable_for),
         };

@@ -55,6 +55,11 @@ impl KeyPolicy {
         self.cell
     }
 
+    /// How long the service knows a key.
+    pub fn lifetime(&self) -> Duration {
+        self.lifetime
+    }
+
     /// How old a key may be and still sign.
     pub fn usable_for(&self) -> Duration {
         self.lifetime.saturating_sub(self.margin)

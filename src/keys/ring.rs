@@ -14,7 +14,7 @@ use crate::clock::Now;
 use crate::error::{Code, Error};
 use crate::keys::{KeyPolicy, SigningKey};
 use crate::process::Place;
-use crate::refresh::{Acquired, Cell, Held, Lease, Plan, Timeline};
+use crate::refresh::{Acquired, Cell, Held, Lease, Plan, Settlement, Timeline};
 use crate::secret::Secret;
 
 /// The shortest time between two fetches that reports of dead keys can force. Reports come from outside, and each one
@@ -59,7 +59,7 @@ pub enum Absorbed {
     Renewed,
     /// It is the key that we have; it has not become any younger.
     Unchanged,
-    /// A younger key had come before it.
+    /// A younger key, or a report that it is dead, had come before it.
     Late,
 }
 
@@ -74,6 +74,12 @@ pub enum Reported {
     TooSoon,
 }
 
+/// A key that was reported dead.
+struct ReportedKey {
+    held: Arc<Held<TemporaryKey>>,
+    at: Now,
+}
+
 /// The keys in hand.
 pub struct KeyRing {
     policy: KeyPolicy,
@@ -81,7 +87,7 @@ pub struct KeyRing {
     /// The key before the current one, for the case that the current one turns out dead.
     previous: ArcSwapOption<Held<TemporaryKey>>,
     /// The key that was reported dead last: if the service gives it out again, it is as old as it was.
-    reported: ArcSwapOption<Held<TemporaryKey>>,
+    reported: ArcSwapOption<ReportedKey>,
     /// When a report last forced a fetch, in milliseconds since boot; 0 is never.
     forced_at: AtomicU64,
 }
@@ -127,51 +133,83 @@ impl KeyRing {
         now: Now,
         place: &dyn Place,
     ) -> Absorbed {
-        let current = self.cell.held();
-        if current.as_ref().is_some_and(|current| !current.timeline().sent.is_not_after(sent)) {
-            lease.complete(Arc::new(fetched), self.policy.timeline(sent));
-            return Absorbed::Late;
+        let mut absorbed = Absorbed::Late;
+        lease.settle(now, place, |current| {
+            let (settlement, what) = self.judge(current, fetched, sent, now);
+            absorbed = what;
+            settlement
+        });
+        absorbed
+    }
+
+    /// What a fetched key is worth beside the current one.
+    fn judge(
+        &self,
+        current: Option<&Arc<Held<TemporaryKey>>>,
+        fetched: TemporaryKey,
+        sent: Now,
+        now: Now,
+    ) -> (Settlement<TemporaryKey>, Absorbed) {
+        let reported = self.reported.load_full().filter(|reported| reported.held.age(now) < self.policy.lifetime());
+        if reported.is_none() {
+            self.reported.store(None);
         }
-        let reported = self.reported.load_full();
-        let known = [current.as_ref(), reported.as_ref()].into_iter().flatten();
-        let Some(known) = known.into_iter().find(|known| known.value().kid == fetched.kid) else {
-            self.previous.store(current);
-            lease.complete(Arc::new(fetched), self.policy.timeline(sent));
-            return Absorbed::Renewed;
+        let is_fetched = |key: &TemporaryKey| key.kid == fetched.kid;
+        let outdated_by_report = reported
+            .as_ref()
+            .is_some_and(|reported| is_fetched(reported.held.value()) && sent.is_not_after(reported.at));
+        if outdated_by_report || current.is_some_and(|current| !current.timeline().sent.is_not_after(sent)) {
+            return (Settlement::Drop, Absorbed::Late);
+        }
+        let previous = self.previous.load_full();
+        let reported = reported.as_ref().map(|reported| &reported.held);
+        let known = [current, previous.as_ref(), reported].into_iter().flatten().find(|held| is_fetched(held.value()));
+        let Some(known) = known else {
+            self.previous.store(current.cloned());
+            return (Settlement::Renew(Arc::new(fetched), self.policy.timeline(sent)), Absorbed::Renewed);
         };
+        // A key from before never takes the place of a younger one that is good.
+        let is_current = current.is_some_and(|current| Arc::ptr_eq(current, known));
+        if !is_current && current.is_some_and(|current| current.is_usable(now)) {
+            return (Settlement::Fail(unchanged()), Absorbed::Unchanged);
+        }
         let key = if known.value().text == fetched.text { Arc::clone(known.value()) } else { Arc::new(fetched) };
         // The service has just given this key out, so it is not as old as a wall clock that was set forward says.
         let timeline = self.policy.timeline(now.rebased(known.timeline().sent));
-        if now.age_of(timeline.sent) < self.policy.renew_from() {
-            lease.complete(key, timeline);
+        let settlement = if now.age_of(timeline.sent) < self.policy.renew_from() {
+            Settlement::Renew(key, timeline)
         } else {
-            lease.keep(key, timeline, unchanged(), now, place);
-        }
-        Absorbed::Unchanged
+            Settlement::Keep(key, timeline, unchanged())
+        };
+        (settlement, Absorbed::Unchanged)
     }
 
     /// Takes a report that a key is dead. Without it we could not know: the service tells only the client, at connect.
     pub fn report(&self, kid: &str, now: Now, place: &dyn Place) -> Reported {
-        let previous = self.previous.load_full();
-        let Some(current) = self.cell.held().filter(|current| current.value().kid == kid) else {
-            if previous.is_some_and(|previous| previous.value().kid == kid) {
-                self.previous.store(None);
-                return Reported::Dropped;
+        let mut outcome = Reported::Unknown;
+        self.cell.replace(place, |current| {
+            let previous = self.previous.load_full();
+            let Some(current) = current.filter(|current| current.value().kid == kid) else {
+                if previous.is_some_and(|previous| previous.value().kid == kid) {
+                    self.previous.store(None);
+                    outcome = Reported::Dropped;
+                }
+                return None;
+            };
+            if !self.may_force(now) {
+                outcome = Reported::TooSoon;
+                return None;
             }
-            return Reported::Unknown;
-        };
-        if !self.may_force(now) {
-            return Reported::TooSoon;
-        }
-        self.reported.store(Some(current));
-        self.previous.store(None);
-        // The key before it serves while another is fetched, which is due at once.
-        let fallback = previous.filter(|previous| previous.is_usable(now)).map(|previous| {
-            let at_once = (Duration::ZERO, Duration::ZERO);
-            (Arc::clone(previous.value()), Timeline { renew_after: at_once, ..*previous.timeline() })
+            outcome = Reported::Dropped;
+            self.reported.store(Some(Arc::new(ReportedKey { held: Arc::clone(current), at: now })));
+            self.previous.store(None);
+            // The key before it serves while another is fetched, which is due at once.
+            Some(previous.filter(|previous| previous.is_usable(now)).map(|previous| {
+                let at_once = (Duration::ZERO, Duration::ZERO);
+                (Arc::clone(previous.value()), Timeline { renew_after: at_once, ..*previous.timeline() })
+            }))
         });
-        self.cell.replace(fallback, place);
-        Reported::Dropped
+        outcome
     }
 
     fn may_force(&self, now: Now) -> bool {

@@ -187,7 +187,7 @@ impl TemporaryKeys {
 
     async fn fly(&self, lease: Lease<TemporaryKey>, caller: Caller) {
         let place = &*self.world.place;
-        match self.fetch(&caller).await {
+        match self.fetch(&lease, &caller).await {
             Ok((key, sent)) => {
                 let kid = key.kid().to_owned();
                 match self.ring.absorb(lease, key, sent, self.world.clock.now(), place) {
@@ -213,16 +213,23 @@ impl TemporaryKeys {
     }
 
     /// Asks the service for a key. A token that the service does not accept is renewed once.
-    async fn fetch(&self, caller: &Caller) -> Result<(TemporaryKey, Now), Fault> {
-        let token = self.tokens.obtain(caller).await?;
+    async fn fetch(&self, lease: &Lease<TemporaryKey>, caller: &Caller) -> Result<(TemporaryKey, Now), Fault> {
+        let token = self.token(lease, caller).await?;
         match self.request(token.value()).await {
             Err(Fault::Failed(error)) if error.code() == Code::Unauthorized => {
                 self.tokens.forget(&token);
-                let token = self.tokens.obtain(caller).await?;
+                let token = self.token(lease, caller).await?;
                 self.request(token.value()).await
             }
             outcome => outcome,
         }
+    }
+
+    /// A token for a fetch that still counts. While a credential hangs, fetches are given up one after the other; when it
+    /// is back, only the last of them goes on.
+    async fn token(&self, lease: &Lease<TemporaryKey>, caller: &Caller) -> Result<Arc<Held<AccessToken>>, Fault> {
+        let token = self.tokens.obtain(caller).await?;
+        if lease.is_under_way() { Ok(token) } else { Err(Fault::Abandoned) }
     }
 
     async fn request(&self, token: &AccessToken) -> Result<(TemporaryKey, Now), Fault> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use tokio::task::AbortHandle;
 
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::process;
 use crate::python::errors::to_exception;
 
@@ -35,7 +35,7 @@ pub fn wait<T: Send + 'static>(
         match outcome {
             Ok(outcome) => return Ok(outcome?),
             Err(RecvTimeoutError::Timeout) => py.check_signals().inspect_err(|_| task.abort())?,
-            Err(RecvTimeoutError::Disconnected) => return Err(exiting().into()),
+            Err(RecvTimeoutError::Disconnected) => return Err(process::exiting().into()),
         }
     }
 }
@@ -63,15 +63,7 @@ where
 }
 
 fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Result<AbortHandle> {
-    Ok(process::current()?.spawn(task))
-}
-
-fn exiting() -> Error {
-    Error::new(
-        Code::ClientClosed,
-        "The interpreter is exiting.",
-        "Finish requests before the program ends, or call close() first.",
-    )
+    process::current()?.spawn(task)
 }
 
 /// Ends the runtime's tasks. Registered with `atexit`, which runs while Python can still be called: a runtime thread that

@@ -3,6 +3,7 @@
 //! What is held is plain data behind an atomic pointer; it survives a fork. Who fetches and who waits belongs to one
 //! process: a forked child, whose parent's fetches will never end in it, begins anew.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,6 +26,9 @@ pub struct Timeline {
     /// The age from which it is not used any more.
     pub usable_for: Duration,
 }
+
+/// How often a process that renews late looks closer while others may be renewing.
+const LOOKS_IN_WINDOW: u32 = 64;
 
 /// How a cell behaves in trouble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +132,9 @@ struct State {
     /// The fetch under way: its number, and when it began.
     flight: Option<(u64, Now)>,
     flights_begun: u64,
-    wakers: Vec<Waker>,
+    tickets_given: u64,
+    /// Those who wait, by the number of their ticket.
+    wakers: BTreeMap<u64, Waker>,
     /// How many fetches have failed in a row.
     failures: u32,
     pause: Option<Pause>,
@@ -183,16 +189,22 @@ impl<T> Cell<T> {
         if let Some(held) = &held {
             let fraction = *state.fraction.get_or_insert_with(|| place.random());
             let renew_at = held.renew_at(fraction);
-            held.look_after.store(milliseconds(renew_at), Ordering::Relaxed);
+            // Not much further than now: a child that is forked in the window looks, and draws, for itself.
+            let (from, to) = held.timeline.renew_after;
+            let look_after = renew_at.min(held.age(now) + to.saturating_sub(from) / LOOKS_IN_WINDOW);
+            held.look_after.store(milliseconds(look_after), Ordering::Relaxed);
             if milliseconds(held.age(now)) < milliseconds(renew_at) {
                 return Acquired::Serve(Arc::clone(held));
             }
         }
+        // Elapsed time, and not age: a wall clock that was set forward loses no fetch.
         if let Some((number, began)) = state.flight
-            && now.age_of(began) < self.inner.policy.flight_max
+            && now.since_boot().saturating_sub(began.since_boot()) < self.inner.policy.flight_max
         {
-            let ticket = || Ticket { flights: Arc::clone(&flights), number };
-            return held.map_or_else(|| Acquired::Wait(ticket()), Acquired::Serve);
+            return match held {
+                Some(held) => Acquired::Serve(held),
+                None => Acquired::Wait(Ticket::new(&flights, &mut state, number)),
+            };
         }
         if let Some((pause, remaining)) = state.pause.as_ref().and_then(|pause| Some((pause, pause.remaining(now)?))) {
             let error = || pause.error.clone().with_retry_after(Some(remaining));
@@ -204,7 +216,7 @@ impl<T> Cell<T> {
         // Those who wait for a fetch that is given up go on to wait for this one.
         let waiting = std::mem::take(&mut state.wakers);
         drop(state);
-        waiting.into_iter().for_each(Waker::wake);
+        waiting.into_values().for_each(Waker::wake);
         let lease = Lease { cell: Arc::clone(&self.inner), flights, number, ended: false };
         match held {
             Some(held) => Acquired::ServeAndLead(held, lease),
@@ -217,13 +229,19 @@ impl<T> Cell<T> {
         self.inner.held.load_full()
     }
 
-    /// Puts something else in place of what is held, or nothing. A pause after failures ends, so that the next caller
-    /// may fetch.
-    pub fn replace(&self, value: Option<(Arc<T>, Timeline)>, place: &dyn Place) {
+    /// Puts something else in place of what is held, or nothing, if `decide` says so when it sees what is held. A pause
+    /// after failures then ends, so that the next caller may fetch.
+    pub fn replace(
+        &self,
+        place: &dyn Place,
+        decide: impl FnOnce(Option<&Arc<Held<T>>>) -> Option<Replacement<T>>,
+    ) -> bool {
         let flights = self.inner.flights(place);
         let mut state = flights.lock();
-        self.inner.held.store(value.map(|(value, timeline)| Held::new(value, timeline)));
+        let Some(replacement) = decide(self.inner.held.load().as_ref()) else { return false };
+        self.inner.held.store(replacement.map(|(value, timeline)| Held::new(value, timeline)));
         state.pause = None;
+        true
     }
 
     /// What the cell is going to do, for those who want to know.
@@ -237,6 +255,9 @@ impl<T> Cell<T> {
         }
     }
 }
+
+/// What is to be held instead; `None` is nothing.
+pub type Replacement<T> = Option<(Arc<T>, Timeline)>;
 
 /// What a cell is going to do.
 pub struct Plan {
@@ -276,72 +297,91 @@ pub struct Lease<T> {
     ended: bool,
 }
 
+/// How a lease ends.
+pub enum Settlement<T> {
+    /// With a value. It is as welcome if the lease was given up meanwhile: it then ends the wait for the one that followed.
+    Renew(Arc<T>, Timeline),
+    /// With the value that is held already, perhaps with other times, and a pause as after an error: it is good, but no
+    /// younger than it was.
+    Keep(Arc<T>, Timeline, Error),
+    /// With an error, and a pause before the next fetch. What is held stays.
+    Fail(Error),
+    /// With nothing: one of those who wait leads.
+    Drop,
+}
+
 impl<T> Lease<T> {
     /// A ticket to wait for the end of this lease.
     pub fn ticket(&self) -> Ticket {
-        Ticket { flights: Arc::clone(&self.flights), number: self.number }
+        Ticket::new(&self.flights, &mut self.flights.lock(), self.number)
     }
 
-    /// Ends with a value. One whose request was sent before that of what is held comes too late and is dropped.
-    ///
-    /// The value is as welcome if this lease was given up meanwhile: it then ends the wait for the one that followed.
-    pub fn complete(mut self, value: Arc<T>, timeline: Timeline) {
+    /// Whether the cell still counts on this lease. One that was given up has no business to begin anything new.
+    pub fn is_under_way(&self) -> bool {
+        self.flights.lock().flight.is_some_and(|(under_way, _)| under_way == self.number)
+    }
+
+    /// Ends with a value. One whose request was sent before that of what is held comes too late and changes nothing.
+    pub fn complete(self, value: Arc<T>, timeline: Timeline, now: Now, place: &dyn Place) {
+        self.settle(now, place, |held| {
+            let is_late = held.is_some_and(|held| !held.timeline.sent.is_not_after(timeline.sent));
+            if is_late { Settlement::Drop } else { Settlement::Renew(value, timeline) }
+        });
+    }
+
+    /// Ends with an error.
+    pub fn fail(self, error: Error, now: Now, place: &dyn Place) {
+        self.settle(now, place, |_| Settlement::Fail(error));
+    }
+
+    /// Ends as `decide` says when it sees what is held, which nobody can change meanwhile.
+    pub fn settle(mut self, now: Now, place: &dyn Place, decide: impl FnOnce(Option<&Arc<Held<T>>>) -> Settlement<T>) {
         self.ended = true;
         let waiting = {
             let mut state = self.flights.lock();
             let held = self.cell.held.load_full();
-            if held.is_none_or(|held| held.timeline.sent.is_not_after(timeline.sent)) {
-                self.cell.held.store(Some(Held::new(value, timeline)));
+            match decide(held.as_ref()) {
+                Settlement::Renew(value, timeline) => {
+                    self.cell.held.store(Some(Held::new(value, timeline)));
+                    state.failures = 0;
+                    state.pause = None;
+                    state.flight = None;
+                    std::mem::take(&mut state.wakers)
+                }
+                Settlement::Keep(value, timeline, reason) => {
+                    self.cell.held.store(Some(Held::new(value, timeline)));
+                    self.pause(&mut state, reason, now, place)
+                }
+                Settlement::Fail(error) => self.pause(&mut state, error, now, place),
+                Settlement::Drop => state.end(self.number).unwrap_or_default(),
             }
-            state.failures = 0;
-            state.pause = None;
-            state.flight = None;
-            std::mem::take(&mut state.wakers)
         };
-        waiting.into_iter().for_each(Waker::wake);
+        // Waking may run code of those who wait, and therefore happens outside the lock.
+        waiting.into_values().for_each(Waker::wake);
     }
 
-    /// Ends with the value that is held already, perhaps with other times, and a pause as after an error: it is good, but
-    /// no younger than it was.
-    pub fn keep(self, value: Arc<T>, timeline: Timeline, reason: Error, now: Now, place: &dyn Place) {
-        {
-            let _state = self.flights.lock();
-            self.cell.held.store(Some(Held::new(value, timeline)));
-        }
-        self.fail(reason, now, place);
-    }
-
-    /// Ends with an error, and a pause before the next fetch. What is held stays. If this lease was given up meanwhile,
-    /// its failure says nothing about the one that followed.
-    pub fn fail(mut self, error: Error, now: Now, place: &dyn Place) {
-        self.ended = true;
-        let waiting = {
-            let mut state = self.flights.lock();
-            let waiting = state.end(self.number);
-            if waiting.is_some() {
-                state.failures = state.failures.saturating_add(1);
-                let length = self.cell.policy.pause(state.failures, &error, place);
-                state.pause = Some(Pause { ends: now.since_boot() + length, error });
-            }
-            waiting
-        };
-        waiting.into_iter().flatten().for_each(Waker::wake);
+    /// Ends the flight with a pause. The failure of a lease that was given up says nothing about the one that followed.
+    fn pause(&self, state: &mut State, error: Error, now: Now, place: &dyn Place) -> BTreeMap<u64, Waker> {
+        let Some(waiting) = state.end(self.number) else { return BTreeMap::new() };
+        state.failures = state.failures.saturating_add(1);
+        let length = self.cell.policy.pause(state.failures, &error, place);
+        state.pause = Some(Pause { ends: now.since_boot() + length, error });
+        waiting
     }
 }
 
 impl<T> Drop for Lease<T> {
     fn drop(&mut self) {
         if !self.ended {
-            let waiting = self.flights.lock().end(self.number);
-            waiting.into_iter().flatten().for_each(Waker::wake);
+            let waiting = self.flights.lock().end(self.number).unwrap_or_default();
+            waiting.into_values().for_each(Waker::wake);
         }
     }
 }
 
 impl State {
-    /// Ends a flight if it is the one under way, and gives those who wait for it. Waking them may run code of theirs and
-    /// therefore happens outside the lock.
-    fn end(&mut self, number: u64) -> Option<Vec<Waker>> {
+    /// Ends a flight if it is the one under way, and gives those who wait for it.
+    fn end(&mut self, number: u64) -> Option<BTreeMap<u64, Waker>> {
         let (under_way, _) = self.flight?;
         (under_way == number).then(|| {
             self.flight = None;
@@ -355,7 +395,8 @@ impl CellPolicy {
     /// together does not come back together; or what the other side asks for.
     fn pause(&self, failures: u32, error: &Error, place: &dyn Place) -> Duration {
         if let Some(asked) = error.retry_after() {
-            return asked.min(self.retry_after_max).max(self.pause_first);
+            let spread = asked.max(self.pause_first).mul_f64(1.0 + place.random() / 4.0);
+            return spread.min(self.retry_after_max);
         }
         let doubled = self.pause_first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(16)));
         doubled.min(self.pause_max).mul_f64(0.75 + place.random() / 4.0)
@@ -366,6 +407,14 @@ impl CellPolicy {
 pub struct Ticket {
     flights: Arc<Flights>,
     number: u64,
+    own: u64,
+}
+
+impl Ticket {
+    fn new(flights: &Arc<Flights>, state: &mut State, number: u64) -> Self {
+        state.tickets_given += 1;
+        Self { flights: Arc::clone(flights), number, own: state.tickets_given }
+    }
 }
 
 impl Future for Ticket {
@@ -376,10 +425,16 @@ impl Future for Ticket {
         if state.flight.is_none_or(|(under_way, _)| under_way != self.number) {
             return Poll::Ready(());
         }
-        if !state.wakers.iter().any(|waker| waker.will_wake(context.waker())) {
-            state.wakers.push(context.waker().clone());
-        }
+        state.wakers.insert(self.own, context.waker().clone());
         Poll::Pending
+    }
+}
+
+impl Drop for Ticket {
+    /// A caller that gives up leaves nothing behind.
+    fn drop(&mut self) {
+        let waker = self.flights.lock().wakers.remove(&self.own);
+        drop(waker);
     }
 }
 

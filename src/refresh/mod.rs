@@ -7,4 +7,4 @@
 mod cell;
 mod shim;
 
-pub use cell::{Acquired, Cell, CellPolicy, Held, Lease, Pause, Plan, Ticket, Timeline};
+pub use cell::{Acquired, Cell, CellPolicy, Held, Lease, Pause, Plan, Replacement, Settlement, Ticket, Timeline};

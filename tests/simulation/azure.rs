@@ -50,7 +50,8 @@ pub struct Azure {
     script: Arc<Script>,
     keys: Vec<Key>,
     tokens: Vec<Token>,
-    tokens_revoked: Duration,
+    /// Tokens issued up to then are not accepted.
+    tokens_revoked: Option<Duration>,
     /// The key that the client holds, told by whoever runs the client.
     pub in_hand: Option<KeyId>,
     pub token_requests: u64,
@@ -63,7 +64,7 @@ impl Azure {
             script,
             keys: Vec::new(),
             tokens: Vec::new(),
-            tokens_revoked: Duration::ZERO,
+            tokens_revoked: None,
             in_hand: None,
             token_requests: 0,
             key_requests: 0,
@@ -89,7 +90,7 @@ impl Azure {
         self.key_requests += 1;
         let (delay, turn) = self.script.key_turn(at);
         let Token { issued, life } = &self.tokens[token];
-        let is_accepted = at < *issued + *life && (*issued > self.tokens_revoked || self.tokens_revoked.is_zero());
+        let is_accepted = at < *issued + *life && self.tokens_revoked.is_none_or(|revoked| *issued > revoked);
         let answer = match turn {
             // A service that is there refuses a dead token whatever else it would have done.
             KeyTurn::Issue | KeyTurn::Repeat if !is_accepted => KeyAnswer::Status(401, None),
@@ -115,7 +116,7 @@ impl Azure {
     }
 
     pub fn revoke_tokens(&mut self, at: Duration) {
-        self.tokens_revoked = at;
+        self.tokens_revoked = Some(at);
     }
 
     /// When a key was issued.

@@ -1,11 +1,11 @@
 """Between the core's runtime and an event loop."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeAlias, TypeVar, cast
 
-from hubpass._native import Flight
+from hubpass._native import Flight, TaskHolder, TokenDelivery
 
 T = TypeVar("T")
 
@@ -37,3 +37,26 @@ async def flight(start: Callable[["Deliver[T]"], Flight]) -> T:
         return await future
     finally:
         under_way.cancel()
+
+
+def begin_token(
+    get_token: Callable[[str], Awaitable[object]], scope: str, delivery: TokenDelivery, holder: TaskHolder
+) -> None:
+    """Fetch a token in a task of the running loop. The core calls this through ``call_soon_threadsafe``.
+
+    A task that is cancelled, or whose loop is closed, drops ``delivery``, which tells the core that nothing will come.
+    """
+    task = asyncio.get_running_loop().create_task(_fetch_token(get_token, scope, delivery))
+    # A loop that is closed with tasks pending makes them complain when they are collected. For this one nobody waits
+    # any more: the core has found another loop to fetch on.
+    task._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - what asyncio.gather does
+    holder.hold(task)
+
+
+async def _fetch_token(get_token: Callable[[str], Awaitable[object]], scope: str, delivery: TokenDelivery) -> None:
+    try:
+        token = await get_token(scope)
+    except Exception as error:  # noqa: BLE001 - whatever a credential raises is the reason why there is no token
+        delivery.fail(error)
+    else:
+        delivery.complete(token)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from hubpass._annotations import ClaimValue, NegotiateOptions, Transport
 from hubpass._base import SignalRServiceClientBase
+from hubpass._native import PendingNegotiation
 from hubpass.aio._bridge import flight
 from hubpass.models import DEFAULT_LIFETIME, NegotiationResponse
 
@@ -23,6 +24,8 @@ class SignalRServiceClient(SignalRServiceClientBase):
     """
 
     __slots__ = ()
+
+    _is_async = True
 
     @overload
     async def negotiate(self, user_id: str, **options: Unpack[NegotiateOptions]) -> NegotiationResponse: ...
@@ -47,7 +50,7 @@ class SignalRServiceClient(SignalRServiceClientBase):
         timeout: float | None = None,
     ) -> NegotiationResponse:
         """As :meth:`hubpass.SignalRServiceClient.negotiate`. With a valid key in hand it does not yield to the loop."""
-        return self._native.negotiate(
+        answer = self._native.negotiate(
             user_id,
             anonymous,
             claims,
@@ -59,6 +62,9 @@ class SignalRServiceClient(SignalRServiceClientBase):
             enable_detailed_errors,
             timeout,
         )
+        if isinstance(answer, PendingNegotiation):
+            return await flight(answer.start)
+        return answer
 
     async def send_to_all(
         self,
@@ -69,6 +75,14 @@ class SignalRServiceClient(SignalRServiceClientBase):
     ) -> None:
         """As :meth:`hubpass.SignalRServiceClient.send_to_all`. A cancelled call may have been delivered."""
         await flight(partial(self._native.start_send_to_all, target, arguments, excluded, timeout))
+
+    async def warm_up(self, timeout: float | None = None) -> None:
+        """As :meth:`hubpass.SignalRServiceClient.warm_up`."""
+        await flight(partial(self._native.start_warm_up, timeout))
+
+    async def invalidate_key(self, kid: str) -> bool:
+        """As :meth:`hubpass.SignalRServiceClient.invalidate_key`."""
+        return self._native.invalidate_key(kid)
 
     async def close(self) -> None:
         """As :meth:`hubpass.SignalRServiceClient.close`."""

@@ -4,19 +4,22 @@ Run it with `python -m hubpass.emulator`, or from Python with `Emulator`. Runnin
 importing this package needs the standard library only.
 """
 
-from hubpass.emulator.control_client import (
+from hubpass.emulator.control_client import ControlClient
+from hubpass.emulator.control_records import (
+    Application,
     ClientConnection,
     ConnectionStrings,
-    ControlClient,
     ControlError,
     HeldCall,
     JournalEntry,
     State,
+    TemporaryKey,
     WaitTimeoutError,
 )
 from hubpass.emulator.process import Emulator, EmulatorError
 
 __all__ = [
+    "Application",
     "ClientConnection",
     "ConnectionStrings",
     "ControlClient",
@@ -26,5 +29,6 @@ __all__ = [
     "HeldCall",
     "JournalEntry",
     "State",
+    "TemporaryKey",
     "WaitTimeoutError",
 ]

@@ -99,9 +99,7 @@ def _check_entra(service: Service, connection: HTTPConnection, match: Match, tok
     """Refuse an Entra token that is not good (401), or whose identity lacks the route's action (403)."""
     if token.is_signed_with_a_key:
         refuse("this request needs an Entra token, not one signed with a key", KEY_NOT_FOUND)
-    claims = verified_claims(
-        token, service.issuer.check_signature, service.clock.now(), _ENTRA_AUDIENCES.__contains__
-    )
+    claims = verified_claims(token, service.issuer.check_signature, service.clock.now(), _ENTRA_AUDIENCES.__contains__)
     if claims.get("iss") != service.issuer.issuer(service.directory.tenant_id):
         refuse("the token's tenant is not the tenant of the service", "The issuer is invalid")
     object_id = str(claims["oid"])
@@ -129,7 +127,7 @@ def _check_client_signature(service: Service, token: ParsedToken) -> str | None:
         return None
     if verdict == "another signature":
         refuse("the temporary key does not verify the signature", "The signature is invalid")
-    refuse(f"the temporary key has {'expired' if verdict == 'expired' else 'been revoked'}", KEY_NOT_FOUND)
+    return refuse(f"the temporary key has {'expired' if verdict == 'expired' else 'been revoked'}", KEY_NOT_FOUND)
 
 
 def _check_static_signature(service: Service, token: ParsedToken) -> None:

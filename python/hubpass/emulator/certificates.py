@@ -7,7 +7,7 @@ is, so trusting the authority's certificate lets nobody else in.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 import os
 import secrets
@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 # A demo may run for weeks; a day in the past forgives a machine whose clock is being corrected.
-_VALID_BEFORE = datetime.timedelta(days=1)
-_VALID_FOR = datetime.timedelta(days=365)
+_VALID_BEFORE = dt.timedelta(days=1)
+_VALID_FOR = dt.timedelta(days=365)
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
@@ -106,7 +106,7 @@ def _builder(
     key: ec.EllipticCurvePublicKey,
     issuer_key: ec.EllipticCurvePublicKey,
 ) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = dt.datetime.now(dt.timezone.utc)
     # Strict verifiers, such as that of Python 3.13, insist on both key identifiers.
     return (
         x509.CertificateBuilder()

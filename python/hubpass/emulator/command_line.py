@@ -72,9 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ping-interval", type=_seconds, default=15.0, help=f"pause before a keep-alive, {seconds}")
     parser.add_argument("--client-timeout", type=_seconds, default=30.0, help=f"longest silence of a client, {seconds}")
     parser.add_argument("--handshake-timeout", type=_seconds, default=15.0, help=f"time for the handshake, {seconds}")
-    parser.add_argument(
-        "--key-life", type=_seconds, default=5400.0, help=f"life of a temporary access key, {seconds}"
-    )
+    parser.add_argument("--key-life", type=_seconds, default=5400.0, help=f"life of a temporary access key, {seconds}")
     parser.add_argument(
         "--key-issue-for",
         type=_seconds,
@@ -89,9 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"role of the application and of the managed identities, repeatable (default: {SERVICE_OWNER})",
     )
     roles.add_argument("--no-roles", action="store_true", help="start without any role assignment")
-    parser.add_argument(
-        "--disable-local-auth", action="store_true", help="refuse the static access keys: Entra only"
-    )
+    parser.add_argument("--disable-local-auth", action="store_true", help="refuse the static access keys: Entra only")
     parser.add_argument(
         "--exit-with-parent",
         action="store_true",

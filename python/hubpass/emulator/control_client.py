@@ -5,91 +5,29 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any, Literal
 from urllib.parse import urlsplit
+
+from hubpass.emulator.control_records import (
+    Application,
+    ClientConnection,
+    ConnectionStrings,
+    ControlError,
+    FaultRoute,
+    HeldCall,
+    JournalEntry,
+    State,
+    TemporaryKey,
+    WaitTimeoutError,
+    state_of,
+)
 
 _REQUEST_SECONDS = 30.0
 _SUCCESS = frozenset({200, 202})
 # One long poll; short enough that the watchdog of `wait_until` is never overrun by much.
 _LONGEST_POLL_SECONDS = 1.0
-
-FaultRoute = Literal["negotiate", "connect", "send", "health", "unsupported", "*"]
-
-
-class ControlError(RuntimeError):
-    """The control API refused an order; the text says why."""
-
-
-class WaitTimeoutError(AssertionError):
-    """What a test waited for did not happen in time; the text shows the last state."""
-
-
-@dataclass(frozen=True)
-class ClientConnection:
-    """One open connection. `user_id` is None for an anonymous client, times are Unix seconds."""
-
-    connection_id: str
-    hub: str
-    user_id: str | None
-    claims: Mapping[str, Any]
-    connected_at: float
-    closes_at: float | None
-
-
-@dataclass(frozen=True)
-class HeldCall:
-    """A call that waits for its release. `path` carries no credential."""
-
-    number: int
-    route: str
-    method: str
-    path: str
-
-
-@dataclass(frozen=True)
-class JournalEntry:
-    """One call, or one event of an open WebSocket (routes `handshake`, `invoke`, `disconnect`).
-
-    `time` is in Unix seconds by the emulator's clock. `status` is None if no answer was sent; `reason` says
-    why a call was refused; `action` says what became of it. No credential is in any of the texts.
-    """
-
-    number: int
-    time: float
-    route: str
-    method: str
-    path: str
-    status: int | None
-    hub: str | None
-    user_id: str | None
-    connection_id: str | None
-    target: str | None
-    reason: str | None
-    action: str
-
-
-@dataclass(frozen=True)
-class State:
-    """What the emulator looks like at one moment; `version` goes up with every change."""
-
-    version: int
-    service_mode: str
-    now: float
-    clock_offset: float
-    connections: tuple[ClientConnection, ...]
-    held: tuple[HeldCall, ...]
-    faults: tuple[Mapping[str, Any], ...]
-
-
-@dataclass(frozen=True, repr=False)
-class ConnectionStrings:
-    """Both connection strings after a rotation. Their text is secret and absent from `repr`."""
-
-    primary: str
-    secondary: str
 
 
 class ControlClient:
@@ -106,7 +44,7 @@ class ControlClient:
 
     def state(self) -> State:
         """The present state."""
-        return _state(self._request("GET", "/state"))
+        return state_of(self._request("GET", "/state"))
 
     def connections(self, hub: str | None = None) -> tuple[ClientConnection, ...]:
         """The open connections, oldest first, of one hub key (`chat`, or `app_chat`) or of all."""
@@ -125,6 +63,58 @@ class ControlClient:
         """Regenerate one key, whose predecessor dies at once; returns the new connection strings."""
         answer = self._request("POST", "/keys/rotate", {"key": key})
         return ConnectionStrings(answer["primary_connection_string"], answer["secondary_connection_string"])
+
+    def temporary_keys(self) -> tuple[TemporaryKey, ...]:
+        """The temporary access keys, oldest first, dead ones included."""
+        return self.state().temporary_keys
+
+    def rotate_temporary_key(self, kid: str | None = None) -> str:
+        """Make a new temporary key, given out from now on; earlier ones live on. Returns its kid.
+
+        With `kid` the new key gets that id, so that two emulators can have different keys of one id.
+        """
+        return str(self._request("POST", "/temporary-keys/rotate", {"kid": kid})["kid"])
+
+    def revoke_temporary_keys(self, kid: str | None = None) -> int:
+        """Let one temporary key, or all of them (None), die at once. Returns how many were alive."""
+        revoked: int = self._request("POST", "/temporary-keys/revoke", {"kid": kid})["revoked"]
+        return revoked
+
+    def set_temporary_key_policy(self, *, life: float | None = None, issue_for: float | None = None) -> None:
+        """Change how long temporary keys sign and how long one is given out, in seconds; None: no change.
+
+        Both count for the keys that exist as well.
+        """
+        self._request("POST", "/temporary-keys/policy", {"life": life, "issue_for": issue_for})
+
+    def set_token_lifetime(self, seconds: int | None) -> None:
+        """The life of Entra tokens from now on; None: an hour, and a day for managed identities."""
+        self._request("POST", "/token-lifetime", {"seconds": seconds})
+
+    def add_application(self, *, tenant_id: str | None = None, roles: Iterable[str] = ()) -> Application:
+        """Register another application, in the service's tenant or in another one, with these roles."""
+        order = {"tenant_id": tenant_id, "roles": list(roles)}
+        return Application(**self._request("POST", "/applications", order))
+
+    def assign_role(self, object_id: str, role: str) -> None:
+        """Give an identity a built-in or custom role, which counts at once."""
+        self._request("POST", "/roles/assign", {"object_id": object_id, "role": role})
+
+    def remove_role(self, object_id: str, role: str | None = None) -> None:
+        """Take one role, or all of them (None), from an identity."""
+        self._request("POST", "/roles/remove", {"object_id": object_id, "role": role})
+
+    def define_role(self, role: str, actions: Iterable[str]) -> None:
+        """Define a custom role by its data actions, such as `Microsoft.SignalRService/SignalR/hub/*`."""
+        self._request("POST", "/roles/define", {"role": role, "actions": list(actions)})
+
+    def set_local_auth_disabled(self, disabled: bool) -> None:
+        """Refuse what static keys have signed, as a service with disabled local authentication does."""
+        self._request("POST", "/local-auth", {"disabled": disabled})
+
+    def set_network_denied(self, denied: bool) -> None:
+        """Refuse servers (key and REST requests, not clients) by a network access control list."""
+        self._request("POST", "/network-acl", {"denied": denied})
 
     def set_clock(self, now: datetime | float) -> None:
         """Make the emulator's clock show `now`, an aware datetime or Unix seconds; it goes on ticking."""
@@ -172,6 +162,10 @@ class ControlClient:
         order.update({name: value for name, value in optional.items() if value is not None})
         self._request("POST", "/faults", order)
 
+    def throttle(self, route: FaultRoute, times: int = 1, *, retry_after: int | str | None = None) -> None:
+        """Answer the next `times` calls of `route` with 429, and with `Retry-After` if it is given."""
+        self.fail_next(route, times, status=429, retry_after=retry_after, body="Too Many Requests")
+
     def clear_faults(self) -> None:
         """Disarm all faults; held calls stay held."""
         self._request("DELETE", "/faults")
@@ -208,7 +202,7 @@ class ControlClient:
             if left <= 0:
                 raise WaitTimeoutError(f"not within {timeout} s; the last state was {state}")
             wait = min(left, _LONGEST_POLL_SECONDS)
-            state = _state(self._request("GET", f"/state?since={state.version}&wait={wait:.3f}"))
+            state = state_of(self._request("GET", f"/state?since={state.version}&wait={wait:.3f}"))
         return state
 
     def wait_for_connections(self, count: int, hub: str | None = None, *, timeout: float = 10.0) -> State:
@@ -242,15 +236,3 @@ class ControlClient:
             raise ControlError(f"{method} {path.partition('?')[0]}: {answer.status} {text}")
         content: dict[str, Any] = json.loads(text)
         return content
-
-
-def _state(content: Mapping[str, Any]) -> State:
-    return State(
-        version=content["version"],
-        service_mode=content["service_mode"],
-        now=content["clock"]["now"],
-        clock_offset=content["clock"]["offset"],
-        connections=tuple(ClientConnection(**found) for found in content["connections"]),
-        held=tuple(HeldCall(**found) for found in content["held"]),
-        faults=tuple(content["faults"]),
-    )

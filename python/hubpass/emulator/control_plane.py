@@ -7,51 +7,41 @@ web page cannot reach it by pointing its own name at this machine, and it sends 
 from __future__ import annotations
 
 import hmac
-import json
-import math
-from collections.abc import Awaitable, Callable
-from typing import Any, NoReturn, cast
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hubpass.emulator.access_keys import KEY_NAMES
 from hubpass.emulator.addresses import is_loopback_name, split_authority
 from hubpass.emulator.connection_strings import key_connection_string
 from hubpass.emulator.connections import CloseOrder
+from hubpass.emulator.control_entra import entra_control_routes, entra_state
+from hubpass.emulator.control_orders import OrderError, number, order_route, read_order, refusal
 from hubpass.emulator.faults import FaultError, parse_fault
 from hubpass.emulator.service import SERVICE_MODES, Service, log
 
 _LONGEST_WAIT = 60.0
-_MAX_BODY_BYTES = 1024 * 1024
-
-Handler = Callable[[Request], Awaitable[Response]]
-
-
-class _OrderError(Exception):
-    def __init__(self, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.message, self.status = message, status
 
 
 def control_plane(service: Service, token: str) -> ASGIApp:
     """The ASGI application of the control port; `token` is the bearer that every request must carry."""
     control = _Control(service)
     routes = [
-        _route("/state", "GET", control.state),
-        _route("/keys/rotate", "POST", control.rotate_key),
-        _route("/clock", "POST", control.move_clock),
-        _route("/service-mode", "POST", control.set_service_mode),
-        _route("/faults", "POST", control.add_fault),
-        _route("/faults", "DELETE", control.clear_faults),
-        _route("/held/release", "POST", control.release),
-        _route("/journal", "GET", control.journal),
-        _route("/journal", "DELETE", control.clear_journal),
-        _route("/connections/close", "POST", control.close_connection),
-        _route("/shutdown", "POST", control.shut_down),
+        order_route("/state", "GET", control.state),
+        order_route("/keys/rotate", "POST", control.rotate_key),
+        order_route("/clock", "POST", control.move_clock),
+        order_route("/service-mode", "POST", control.set_service_mode),
+        order_route("/faults", "POST", control.add_fault),
+        order_route("/faults", "DELETE", control.clear_faults),
+        order_route("/held/release", "POST", control.release),
+        order_route("/journal", "GET", control.journal),
+        order_route("/journal", "DELETE", control.clear_journal),
+        order_route("/connections/close", "POST", control.close_connection),
+        order_route("/shutdown", "POST", control.shut_down),
+        *entra_control_routes(service),
     ]
     return _Guard(Starlette(routes=routes), token)
 
@@ -69,9 +59,9 @@ class _Guard:
         hosts = [value for name, value in headers if name == b"host"]
         tokens = [value for name, value in headers if name == b"authorization"]
         if len(hosts) != 1 or not _is_loopback_host(hosts[0].decode("latin-1")):
-            await _error("The Host header does not name this machine.", 403)(scope, receive, send)
+            await refusal("The Host header does not name this machine.", 403)(scope, receive, send)
         elif len(tokens) != 1 or not hmac.compare_digest(tokens[0], self._expected):
-            answer = _error("The control token is missing or wrong.", 401)
+            answer = refusal("The control token is missing or wrong.", 401)
             answer.headers["www-authenticate"] = "Bearer"
             await answer(scope, receive, send)
         else:
@@ -86,45 +76,45 @@ class _Control:
         """The state. With `since` the answer waits for a newer version, at most `wait` seconds."""
         since = request.query_params.get("since")
         if since is not None:
-            wait = min(_number(request.query_params.get("wait", "0")), _LONGEST_WAIT)
-            await self._service.changes.wait_beyond(int(_number(since)), wait)
+            wait = min(number(request.query_params.get("wait", "0")), _LONGEST_WAIT)
+            await self._service.changes.wait_beyond(int(number(since)), wait)
         return JSONResponse(self._state())
 
     async def rotate_key(self, request: Request) -> Response:
-        name = (await _order(request, "key")).get("key", "primary")
+        name = (await read_order(request, "key")).get("key", "primary")
         if name not in KEY_NAMES:
-            raise _OrderError(f"key must be one of {', '.join(KEY_NAMES)}")
+            raise OrderError(f"key must be one of {', '.join(KEY_NAMES)}")
         self._service.keys.rotate(name)
         self._service.changes.notify()
         log.info("The %s access key was regenerated.", name)
         return JSONResponse(self._connection_strings())
 
     async def move_clock(self, request: Request) -> Response:
-        order = await _order(request, "now", "advance", "reset")
+        order = await read_order(request, "now", "advance", "reset")
         if len(order) != 1:
-            raise _OrderError("give exactly one of now, advance, reset")
+            raise OrderError("give exactly one of now, advance, reset")
         clock = self._service.clock
         if "now" in order:
-            clock.set(_number(order["now"]))
+            clock.set(number(order["now"]))
         elif "advance" in order:
-            clock.advance(_number(order["advance"]))
+            clock.advance(number(order["advance"]))
         else:
             clock.reset()
         return JSONResponse(self._state())
 
     async def set_service_mode(self, request: Request) -> Response:
-        mode = (await _order(request, "service_mode")).get("service_mode")
+        mode = (await read_order(request, "service_mode")).get("service_mode")
         if mode not in SERVICE_MODES:
-            raise _OrderError(f"service_mode must be one of {', '.join(SERVICE_MODES)}")
+            raise OrderError(f"service_mode must be one of {', '.join(SERVICE_MODES)}")
         self._service.service_mode = mode
         self._service.changes.notify()
         return JSONResponse(self._state())
 
     async def add_fault(self, request: Request) -> Response:
         try:
-            self._service.faults.add(parse_fault(await _order(request)))
+            self._service.faults.add(parse_fault(await read_order(request)))
         except FaultError as error:
-            raise _OrderError(str(error)) from error
+            raise OrderError(str(error)) from error
         return JSONResponse(self._state())
 
     async def clear_faults(self, _: Request) -> Response:
@@ -132,10 +122,10 @@ class _Control:
         return JSONResponse(self._state())
 
     async def release(self, request: Request) -> Response:
-        number = (await _order(request, "number")).get("number")
-        released = self._service.faults.release(None if number is None else int(_number(number)))
-        if number is not None and released == 0:
-            raise _OrderError("no such call is held", 404)
+        wanted = (await read_order(request, "number")).get("number")
+        released = self._service.faults.release(None if wanted is None else int(number(wanted)))
+        if wanted is not None and released == 0:
+            raise OrderError("no such call is held", 404)
         return JSONResponse({"released": released})
 
     async def journal(self, _: Request) -> Response:
@@ -146,13 +136,13 @@ class _Control:
         return JSONResponse(self._state())
 
     async def close_connection(self, request: Request) -> Response:
-        order = await _order(request, "connection_id", "error", "allow_reconnect")
+        order = await read_order(request, "connection_id", "error", "allow_reconnect")
         connection = self._service.connections.get(str(order.get("connection_id")))
         if connection is None:
-            raise _OrderError("no such connection is open", 404)
+            raise OrderError("no such connection is open", 404)
         error, allow = order.get("error"), order.get("allow_reconnect", False)
         if not isinstance(error, (str, type(None))) or not isinstance(allow, bool):
-            raise _OrderError("error must be a text, allow_reconnect true or false")
+            raise OrderError("error must be a text, allow_reconnect true or false")
         connection.close(CloseOrder(error, allow))
         return JSONResponse({"closing": connection.connection_id})
 
@@ -169,58 +159,12 @@ class _Control:
             "connections": [connection.describe() for connection in service.connections.all()],
             "held": service.faults.held(),
             "faults": service.faults.armed(),
+            **entra_state(service),
         }
 
     def _connection_strings(self) -> dict[str, str]:
         service = self._service
         return {f"{name}_connection_string": key_connection_string(service, name) for name in KEY_NAMES}
-
-
-def _route(path: str, method: str, handler: Handler) -> Route:
-    async def serve(request: Request) -> Response:
-        try:
-            return await handler(request)
-        except _OrderError as error:
-            return _error(error.message, error.status)
-
-    return Route(path, serve, methods=[method])
-
-
-async def _order(request: Request, *known: str) -> dict[str, Any]:
-    """The JSON object of the request; without `known` names the caller checks the fields itself."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_BODY_BYTES:
-            raise _OrderError("the body is too large", 413)
-    try:
-        order = json.loads(bytes(body) or b"{}")
-    except ValueError:
-        raise _OrderError("the body is not JSON") from None
-    if not isinstance(order, dict):
-        raise _OrderError("the body is not a JSON object")
-    unknown = set(order) - set(known)
-    if known and unknown:
-        raise _OrderError(f"unknown fields: {', '.join(sorted(unknown))}")
-    return cast("dict[str, Any]", order)
-
-
-def _number(value: object) -> float:
-    try:
-        number = float(cast(Any, value)) if not isinstance(value, bool) else math.nan
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        _refuse_number()
-    return number
-
-
-def _refuse_number() -> NoReturn:
-    raise _OrderError("a number is missing or is not finite")
-
-
-def _error(message: str, status: int) -> JSONResponse:
-    return JSONResponse({"error": message}, status_code=status)
 
 
 def _is_loopback_host(header: str) -> bool:

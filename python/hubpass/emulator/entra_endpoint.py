@@ -16,8 +16,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
+from hubpass.emulator.directory import Application
 from hubpass.emulator.dispatch import Dispatch
 from hubpass.emulator.interception import InjectFaults, RecordCalls, call_of
+from hubpass.emulator.journal import Call
 from hubpass.emulator.routes import ENTRA_ROUTES, Match
 from hubpass.emulator.service import Service
 
@@ -25,9 +27,7 @@ DEFAULT_LIFETIME = 3599
 _MAX_BODY_BYTES = 64 * 1024
 _FORM = "application/x-www-form-urlencoded"
 _DEFAULT_SCOPE = "/.default"
-_RESOURCE = re.compile(
-    r"[A-Za-z][A-Za-z0-9+.\-]*://[^\s]+|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
-)
+_RESOURCE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://[^\s]+|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 def entra_plane(service: Service) -> ASGIApp:
@@ -51,30 +51,7 @@ async def _give_token(service: Service, request: Request, match: Match) -> Respo
         tenant_id = _tenant(service, match)
         form = await _form(request)
         _check_grant(form)
-        client_id, secret = _needed(form, "client_id"), form.get("client_secret", "")
-        application = service.directory.application(tenant_id, client_id)
-        if application is None:
-            raise _EntraError(
-                "unauthorized_client",
-                700016,
-                f"Application with identifier '{client_id}' was not found in the directory '{tenant_id}'.",
-            )
-        call.object_id = application.principal.object_id
-        if not secret:
-            raise _EntraError(
-                "invalid_client",
-                7000218,
-                "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
-                401,
-            )
-        if not application.has_secret(secret):
-            raise _EntraError(
-                "invalid_client",
-                7000215,
-                f"Invalid client secret provided for app '{client_id}'. The value of the secret is needed, not "
-                "its ID.",
-                401,
-            )
+        application = _authenticated(service, call, tenant_id, form)
         audience = _audience(_needed(form, "scope"))
     except _EntraError as error:
         call.action, call.reason = "refused", f"AADSTS{error.number}: {error.text}"
@@ -89,6 +66,34 @@ async def _give_token(service: Service, request: Request, match: Match) -> Respo
         "access_token": token,
     }
     return JSONResponse(answer, headers={"cache-control": "no-store, no-cache", "pragma": "no-cache"})
+
+
+def _authenticated(service: Service, call: Call, tenant_id: str, form: Mapping[str, str]) -> Application:
+    """The application whose id and secret the form gives."""
+    client_id, secret = _needed(form, "client_id"), form.get("client_secret", "")
+    application = service.directory.application(tenant_id, client_id)
+    if application is None:
+        raise _EntraError(
+            "unauthorized_client",
+            700016,
+            f"Application with identifier '{client_id}' was not found in the directory '{tenant_id}'.",
+        )
+    call.object_id = application.principal.object_id
+    if not secret:
+        raise _EntraError(
+            "invalid_client",
+            7000218,
+            "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
+            401,
+        )
+    if not application.has_secret(secret):
+        raise _EntraError(
+            "invalid_client",
+            7000215,
+            f"Invalid client secret provided for app '{client_id}'. The value of the secret is needed, not its ID.",
+            401,
+        )
+    return application
 
 
 async def _metadata(service: Service, request: Request, match: Match) -> Response:

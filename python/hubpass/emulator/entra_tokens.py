@@ -11,6 +11,7 @@ import base64
 import hashlib
 import json
 import secrets
+from collections.abc import Mapping
 from functools import cached_property
 
 from cryptography.exceptions import InvalidSignature
@@ -68,9 +69,7 @@ class TokenIssuer:
         if token.header.get("kid") != self.key_id:
             refuse("the token's kid is not that of Entra's key", "The signature key was not found")
         try:
-            self._key.public_key().verify(
-                token.signature, token.signing_input, padding.PKCS1v15(), hashes.SHA256()
-            )
+            self._key.public_key().verify(token.signature, token.signing_input, padding.PKCS1v15(), hashes.SHA256())
         except InvalidSignature:
             refuse("Entra's key does not verify the signature", "The signature is invalid")
 
@@ -103,7 +102,7 @@ class TokenIssuer:
         return rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
 
 
-def _json_part(content: dict[str, object]) -> str:
+def _json_part(content: Mapping[str, object]) -> str:
     return _base64url(json.dumps(content, separators=(",", ":")).encode())
 
 

@@ -22,9 +22,7 @@ from hubpass.emulator.service import Service
 DEFAULT_LIFETIME = 24 * 3600
 _API_VERSION = "2019-08-01"
 _SELECTORS = ("client_id", "object_id", "principal_id", "mi_res_id")
-_NOT_FOUND = (
-    "No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId."
-)
+_NOT_FOUND = "No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId."
 
 
 def identity_plane(service: Service) -> ASGIApp:
@@ -42,15 +40,7 @@ class _IdentityError(Exception):
 async def _give_token(service: Service, request: Request, _: Match) -> Response:
     call = call_of(request.scope)
     try:
-        given = request.headers.get("x-identity-header", "")
-        if not hmac.compare_digest(given.encode(), service.identity_header.encode()):
-            raise _IdentityError(401, "The header X-IDENTITY-HEADER is missing or wrong.")
-        if _one(request, "api-version") != _API_VERSION:
-            raise _IdentityError(400, f"The query parameter api-version must be {_API_VERSION}.")
-        resource = _one(request, "resource")
-        if not resource or resource.endswith("/.default"):
-            raise _IdentityError(400, "The query parameter resource must be a resource, without /.default.")
-        identity = _identity(service, request)
+        resource, identity = _checked(service, request)
     except _IdentityError as error:
         call.action, call.reason = "refused", error.message
         return JSONResponse(
@@ -71,6 +61,19 @@ async def _give_token(service: Service, request: Request, _: Match) -> Response:
             "client_id": principal.client_id.upper(),
         }
     )
+
+
+def _checked(service: Service, request: Request) -> tuple[str, ManagedIdentity]:
+    """The resource and the identity that a good request names."""
+    given = request.headers.get("x-identity-header", "")
+    if not hmac.compare_digest(given.encode(), service.identity_header.encode()):
+        raise _IdentityError(401, "The header X-IDENTITY-HEADER is missing or wrong.")
+    if _one(request, "api-version") != _API_VERSION:
+        raise _IdentityError(400, f"The query parameter api-version must be {_API_VERSION}.")
+    resource = _one(request, "resource")
+    if not resource or resource.endswith("/.default"):
+        raise _IdentityError(400, "The query parameter resource must be a resource, without /.default.")
+    return resource, _identity(service, request)
 
 
 def _identity(service: Service, request: Request) -> ManagedIdentity:

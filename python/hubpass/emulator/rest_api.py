@@ -49,9 +49,7 @@ def _check_content_type(content_type: str) -> None:
     media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
     charsets = [part.partition("=")[2].strip('"') for part in parameters if part.startswith("charset=")]
     if media_type != "application/json" or any(charset != "utf-8" for charset in charsets):
-        refuse_rest(
-            415, "Error.UnsupportedMediaType", "The local Azure reads application/json in UTF-8 only."
-        )
+        refuse_rest(415, "Error.UnsupportedMediaType", "The local Azure reads application/json in UTF-8 only.")
 
 
 async def _read_body(request: Request) -> bytes:

@@ -33,9 +33,7 @@ def refuse_rest(status: int, code: str, message: str, reason: str | None = None)
 def refuse_network() -> NoReturn:
     """Raise the refusal of a request that the network access control list does not let through."""
     raise RefusedError(
-        Refusal(
-            403, "the network access control list denies servers", body=_PROXY_PAGE, media_type="text/html"
-        )
+        Refusal(403, "the network access control list denies servers", body=_PROXY_PAGE, media_type="text/html")
     )
 
 

@@ -87,9 +87,7 @@ def run(options: Options) -> None:
         asyncio.run(_serve(options, redactor, _Sockets(*bound), certificate.context, str(ca_file)))
 
 
-async def _serve(
-    options: Options, redactor: Redactor, sockets: _Sockets, tls: ssl.SSLContext, ca_file: str
-) -> None:
+async def _serve(options: Options, redactor: Redactor, sockets: _Sockets, tls: ssl.SSLContext, ca_file: str) -> None:
     token = secrets.token_urlsafe(32)
     redactor.learn(token)
     control_address = _address(options, sockets.control)
@@ -101,9 +99,7 @@ async def _serve(
         sockets.identity: _server(identity_plane(service)),
     }
     servers = list(listeners.values())
-    serving = [
-        asyncio.ensure_future(server.serve(sockets=[listener])) for listener, server in listeners.items()
-    ]
+    serving = [asyncio.ensure_future(server.serve(sockets=[listener])) for listener, server in listeners.items()]
     expiring = asyncio.ensure_future(service.connections.close_expired())
     stopping = asyncio.ensure_future(service.stopping.wait())
     with _stopping_on_signals(service):
@@ -182,6 +178,13 @@ class _AbortableProtocol(H11Protocol):
         """Put the way to cut the connection where the application finds it."""
         self.app_state = {**self.app_state, "abort": transport.abort}
         super().connection_made(transport)
+
+    @override
+    def shutdown(self) -> None:
+        """Close an idle connection; one over TLS at once, because its client is not there to say goodbye."""
+        super().shutdown()
+        if self.scheme == "https" and self.transport.is_closing():
+            self.transport.abort()
 
 
 class _Server(uvicorn.Server):

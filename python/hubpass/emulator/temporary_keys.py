@@ -103,9 +103,7 @@ class TemporaryKeys:
 
     def signed_any(self, algorithm: str, signing_input: bytes, signature: bytes) -> bool:
         """Whether some temporary key, dead or alive, made the signature."""
-        return any(
-            is_signed_with(key.secret, algorithm, signing_input, signature) for key in self._keys.values()
-        )
+        return any(is_signed_with(key.secret, algorithm, signing_input, signature) for key in self._keys.values())
 
     def describe(self) -> list[dict[str, Any]]:
         """What the control API shows, oldest key first; never the keys themselves."""

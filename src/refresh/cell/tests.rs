@@ -36,7 +36,7 @@ impl Bench {
     /// A bench that holds "first", requested just now.
     fn holding() -> Self {
         let bench = Self::new();
-        bench.lead().complete(Arc::new("first"), bench.timeline());
+        bench.complete(bench.lead(), "first");
         bench
     }
 
@@ -83,6 +83,16 @@ impl Bench {
 
     fn outcome(&self) -> String {
         name(&self.acquire())
+    }
+
+    /// Ends a lease with a value that was requested just now.
+    fn complete(&self, lease: Lease<&'static str>, value: &'static str) {
+        self.complete_late(lease, value, self.timeline());
+    }
+
+    /// Ends a lease with a value that was requested some time ago.
+    fn complete_late(&self, lease: Lease<&'static str>, value: &'static str, timeline: Timeline) {
+        lease.complete(Arc::new(value), timeline, self.now(), &self.place);
     }
 
     /// Fails the next flight and says how long the pause is.
@@ -164,7 +174,7 @@ fn the_first_leads_the_others_wait_and_all_are_served() {
     let bench = Bench::new();
     let lease = bench.lead();
     let mut waiters = [bench.wait(), bench.wait()];
-    lease.complete(Arc::new("first"), bench.timeline());
+    bench.complete(lease, "first");
     for waiter in &mut waiters {
         assert_eq!(waiter.woken(), 1);
         assert!(waiter.is_released());
@@ -180,7 +190,7 @@ fn what_is_due_is_served_and_one_caller_leads() {
     bench.clock.advance(MOMENT);
     let lease = bench.serve_and_lead();
     assert_eq!(bench.outcome(), "serve first", "somebody leads already");
-    lease.complete(Arc::new("second"), bench.timeline());
+    bench.complete(lease, "second");
     assert_eq!(bench.outcome(), "serve second");
 }
 
@@ -201,7 +211,7 @@ fn age_counts_from_the_request_and_not_from_the_answer() {
     let bench = Bench::new();
     let (lease, sent) = (bench.lead(), bench.timeline());
     bench.clock.advance(Duration::from_secs(20));
-    lease.complete(Arc::new("slow"), sent);
+    bench.complete_late(lease, "slow", sent);
     bench.clock.advance(USABLE_FOR - Duration::from_secs(20));
     assert_eq!(bench.outcome(), "lead");
 }
@@ -232,6 +242,19 @@ fn a_failure_releases_all_and_nobody_tries_again_during_the_pause() {
     assert_eq!(bench.outcome(), "lead");
 }
 
+/// A caller that stops waiting leaves nothing behind that has to be woken or looked through later.
+#[test]
+fn who_gives_up_is_forgotten() {
+    let bench = Bench::new();
+    let lease = bench.lead();
+    let (mut patient, impatient) = (bench.wait(), bench.wait());
+    let alarm = Arc::clone(&impatient.woken);
+    drop(impatient);
+    bench.complete(lease, "first");
+    assert!(patient.woken() == 1 && patient.is_released());
+    assert_eq!(Arc::strong_count(&alarm), 1);
+}
+
 #[test]
 fn a_failed_renewal_takes_nothing_away() {
     let bench = Bench::holding();
@@ -255,7 +278,7 @@ fn pauses_double_up_to_the_longest_and_are_spread() {
             assert_eq!(pause, Duration::from_secs(seconds).mul_f64(spread));
             bench.clock.advance(pause);
         }
-        bench.lead().complete(Arc::new("first"), bench.timeline());
+        bench.complete(bench.lead(), "first");
         bench.clock.advance(USABLE_FOR);
         assert_eq!(bench.fail_next(failure()), Duration::from_secs(5).mul_f64(spread), "a success forgets failures");
     }
@@ -295,7 +318,7 @@ fn a_lost_flight_is_followed_by_another_that_its_waiters_join() {
     drop(lost);
     assert!(!waiter.is_released(), "the end of a lost flight says nothing about the next");
     assert_eq!(bench.outcome(), "wait", "one lease at a time");
-    second.complete(Arc::new("second"), bench.timeline());
+    bench.complete(second, "second");
     assert!(waiter.woken() > 0 && waiter.is_released());
     assert_eq!(bench.outcome(), "serve second");
 }
@@ -307,10 +330,10 @@ fn a_late_success_is_welcome() {
     bench.clock.advance(CellPolicy::default().flight_max);
     let second = bench.lead();
     let mut waiter = bench.wait();
-    lost.complete(Arc::new("late"), sent);
+    bench.complete_late(lost, "late", sent);
     assert!(waiter.woken() > 0 && waiter.is_released(), "nobody waits while something good is held");
     assert_eq!(bench.outcome(), "serve late");
-    second.complete(Arc::new("second"), bench.timeline());
+    bench.complete(second, "second");
     assert_eq!(bench.outcome(), "serve second");
 }
 
@@ -333,8 +356,8 @@ fn of_two_successes_the_younger_request_wins() {
     let bench = Bench::new();
     let (lost, sent) = (bench.lead(), bench.timeline());
     bench.clock.advance(CellPolicy::default().flight_max);
-    bench.lead().complete(Arc::new("second"), bench.timeline());
-    lost.complete(Arc::new("out of order"), sent);
+    bench.complete(bench.lead(), "second");
+    bench.complete_late(lost, "out of order", sent);
     assert_eq!(bench.outcome(), "serve second");
 }
 
@@ -348,27 +371,16 @@ fn an_outdated_success_ends_neither_a_flight_nor_a_pause() {
         outdated
     };
     let outdated = [leads_and_is_lost(), leads_and_is_lost()];
-    bench.lead().complete(Arc::new("good"), bench.timeline());
+    bench.complete(bench.lead(), "good");
     let [first, second] = outdated;
 
     bench.clock.advance(RENEW_TO);
     let renewal = bench.serve_and_lead();
-    first.0.complete(Arc::new("outdated"), first.1);
+    bench.complete_late(first.0, "outdated", first.1);
     assert_eq!(bench.outcome(), "serve good", "one lease at a time");
     renewal.fail(throttled(300), bench.now(), &bench.place);
-    second.0.complete(Arc::new("outdated"), second.1);
+    bench.complete_late(second.0, "outdated", second.1);
     assert_eq!(bench.outcome(), "serve good", "the pause goes on");
-}
-
-/// The counterpart for a value that comes back as old as it was.
-#[test]
-fn keeping_does_not_take_a_younger_value_away() {
-    let bench = Bench::new();
-    let (lost, sent) = (bench.lead(), bench.timeline());
-    bench.clock.advance(CellPolicy::default().flight_max);
-    bench.lead().complete(Arc::new("younger"), bench.timeline());
-    lost.keep(Arc::new("older"), sent, failure(), bench.now(), &bench.place);
-    assert_eq!(bench.outcome(), "serve younger");
 }
 
 #[test]
@@ -377,7 +389,10 @@ fn keeping_serves_on_and_pauses() {
     let first = bench.cell.held().expect("a value");
     bench.clock.advance(RENEW_TO);
     let renewal = bench.serve_and_lead();
-    renewal.keep(Arc::clone(first.value()), *first.timeline(), failure(), bench.now(), &bench.place);
+    renewal.settle(bench.now(), &bench.place, |held| {
+        assert!(held.is_some_and(|held| Arc::ptr_eq(held, &first)), "it sees what is held");
+        Settlement::Keep(Arc::clone(first.value()), *first.timeline(), failure())
+    });
     assert_eq!(bench.outcome(), "serve first");
     bench.clock.advance(Duration::from_secs(5));
     assert_eq!(bench.outcome(), "serve first and lead");
@@ -389,9 +404,11 @@ fn keeping_serves_on_and_pauses() {
 fn replacing_ends_a_pause() {
     let bench = Bench::new();
     bench.fail_next(throttled(300));
-    bench.cell.replace(None, &bench.place);
+    assert!(!bench.cell.replace(&bench.place, |_| None));
+    assert_eq!(bench.outcome(), "fail throttled", "nothing was replaced");
+    assert!(bench.cell.replace(&bench.place, |_| Some(None)));
     assert_eq!(bench.outcome(), "lead");
-    bench.cell.replace(Some((Arc::new("other"), bench.timeline())), &bench.place);
+    assert!(bench.cell.replace(&bench.place, |_| Some(Some((Arc::new("other"), bench.timeline())))));
     assert_eq!(bench.outcome(), "serve other");
 }
 
@@ -399,7 +416,7 @@ fn replacing_ends_a_pause() {
 fn a_wall_clock_set_forward_costs_one_renewal() {
     let bench = Bench::holding();
     bench.clock.set_wall(bench.now().since_epoch() + USABLE_FOR);
-    bench.lead().complete(Arc::new("second"), bench.timeline());
+    bench.complete(bench.lead(), "second");
     assert_eq!(bench.outcome(), "serve second");
     bench.clock.advance(RENEW_FROM - MOMENT);
     assert_eq!(bench.outcome(), "serve second");
@@ -459,7 +476,7 @@ fn a_forked_child_leads_its_own_flight_and_never_waits_for_its_parents() {
         Bench { clock: bench.clock.clone(), place: SimulatedProcess::steady(2, 0.5), cell: memory_of(&bench.cell) };
     let lease = child.lead();
     assert_eq!(child.outcome(), "wait");
-    lease.complete(Arc::new("the child's"), child.timeline());
+    child.complete(lease, "the child's");
     assert_eq!(child.outcome(), "serve the child's");
     assert_eq!(bench.outcome(), "wait", "the parent goes on as before");
 }
@@ -496,7 +513,7 @@ fn a_flight_under_way_at_a_fork_is_not_in_the_child() {
     place.fork(2);
     assert_eq!(place.pending(), 0);
     let Acquired::Lead(lease) = cell.acquire(clock.now(), &place) else { panic!("a lease of its own") };
-    lease.complete(Arc::new("the child's"), timeline_from(clock.now()));
+    lease.complete(Arc::new("the child's"), timeline_from(clock.now()), clock.now(), &place);
     assert_eq!(name(&cell.acquire(clock.now(), &place)), "serve the child's");
 }
 

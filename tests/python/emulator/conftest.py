@@ -32,6 +32,27 @@ def azure(shared_azure: Azure) -> Iterator[Azure]:
 
 
 @pytest.fixture
+def entra(azure: Azure) -> Iterator[Azure]:
+    """The same emulator, for tests that change something about its identities and temporary keys."""
+    yield azure
+    control, emulator = azure.control, azure.emulator
+    control.set_local_auth_disabled(False)
+    control.set_network_denied(False)
+    control.set_token_lifetime(None)
+    control.set_temporary_key_policy(life=5400, issue_for=3600)
+    # A key that was made while the clock was ahead would be given out for longer than others.
+    control.revoke_temporary_keys()
+    identities = (
+        emulator.object_id,
+        emulator.managed_identity_object_id,
+        emulator.user_assigned_object_id,
+    )
+    for object_id in identities:
+        control.remove_role(object_id)
+        control.assign_role(object_id, "SignalR Service Owner")
+
+
+@pytest.fixture
 def fresh_azure() -> Iterator[Azure]:
     """An emulator of its own, for tests that change what cannot be put back."""
     with Emulator() as emulator:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import sys
 import time
 import warnings
@@ -24,6 +25,7 @@ from hubpass.emulator.process import _environment
 
 SEPARATOR = "\x1e"
 API_VERSION = "2024-12-01"
+SCOPE = "https://signalr.azure.com/.default"
 # Long enough for a loaded machine; a test that waits this long fails.
 WATCHDOG_SECONDS = 20.0
 # The one way to leave a claim out of a token that would otherwise have it.
@@ -45,9 +47,12 @@ class Azure:
         self.key = key_of(emulator.connection_string)
         self.secondary_key = key_of(emulator.secondary_connection_string)
         self.http = httpx.Client(trust_env=False, timeout=WATCHDOG_SECONDS)
+        trusting = ssl.create_default_context(cafile=emulator.ca_file)
+        self.tls = httpx.Client(trust_env=False, timeout=WATCHDOG_SECONDS, verify=trusting)
 
     def close(self) -> None:
         self.http.close()
+        self.tls.close()
 
     @property
     def websocket_endpoint(self) -> str:
@@ -93,6 +98,50 @@ class Azure:
                 algorithm=algorithm,
                 headers=dict(headers or {}),
             )
+
+    def ask_entra(
+        self, tenant_id: str | None = None, *, headers: Mapping[str, str] | None = None, **form: object
+    ) -> httpx.Response:
+        """A request for a token that is right in every respect, except for the parameters that are given."""
+        emulator = self.emulator
+        right = {
+            "client_id": emulator.client_id,
+            "client_secret": emulator.client_secret,
+            "grant_type": "client_credentials",
+            "scope": SCOPE,
+        }
+        present = {name: str(value) for name, value in {**right, **form}.items() if value is not ABSENT}
+        url = f"{emulator.authority}/{tenant_id or emulator.tenant_id}/oauth2/v2.0/token"
+        return self.tls.post(url, data=present, headers=dict(headers or {}))
+
+    def entra_token(self, tenant_id: str | None = None, **form: object) -> str:
+        token: str = self.ask_entra(tenant_id, **form).raise_for_status().json()["access_token"]
+        return token
+
+    def ask_identity(self, *, header: str | None = None, **query: object) -> httpx.Response:
+        """A request to the managed identity endpoint, right unless something else is given."""
+        right = {"api-version": "2019-08-01", "resource": "https://signalr.azure.com"}
+        named = {name.replace("api_version", "api-version"): value for name, value in query.items()}
+        present = {name: value for name, value in {**right, **named}.items() if value is not ABSENT}
+        secret = self.emulator.identity_header if header is None else header
+        headers = {"X-IDENTITY-HEADER": secret.encode("latin-1")} if secret else {}
+        url = f"{self.emulator.identity_endpoint}?{urlencode(present, doseq=True)}"
+        return self.http.get(url, headers=headers)
+
+    def ask_key(self, token: str | None = None, path: str = "/api/v1/auth/accessKey") -> httpx.Response:
+        """A request for the temporary key, with a good Entra token unless another bearer is given."""
+        bearer = self.entra_token() if token is None else token
+        return self.http.get(self.endpoint + path, headers={"Authorization": f"Bearer {bearer}"})
+
+    def temporary_key(self) -> tuple[str, str]:
+        """The id and the text of the key that is given out now."""
+        answer = self.ask_key().raise_for_status().json()
+        return answer["KeyId"], answer["AccessKey"]
+
+    def signed_by(self, key: tuple[str, str], **claims: object) -> str:
+        """A good client token that this temporary key has signed."""
+        kid, secret = key
+        return self.token(key=secret, headers={"kid": kid}, **claims)
 
     def negotiate(
         self,

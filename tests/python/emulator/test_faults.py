@@ -191,3 +191,30 @@ def test_a_refused_fault_for_browsers_can_be_read_by_them(azure: Azure) -> None:
     azure.control.fail_next("negotiate", status=503)
     answer = azure.negotiate(azure.token(), headers={"Origin": "http://localhost:1"})
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (503, "http://localhost:1")
+
+
+def test_a_dropped_connection_over_tls(azure: Azure) -> None:
+    azure.control.fail_next("token", drop=True)
+    with pytest.raises(httpx.TransportError):
+        azure.ask_entra()
+    assert azure.ask_entra().status_code == 200
+
+
+@pytest.mark.parametrize("route", ["token", "access_key", "managed_identity"])
+def test_calls_of_every_server_can_be_held(azure: Azure, route: Any) -> None:
+    token = azure.entra_token()
+    ask: dict[str, Any] = {
+        "token": azure.ask_entra,
+        "access_key": lambda: azure.ask_key(token),
+        "managed_identity": azure.ask_identity,
+    }
+    azure.control.fail_next(route, hold=True)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(ask[route])
+        held = azure.control.wait_until(lambda state: len(state.held) == 1).held[0]
+        assert held.route == route
+        # While one call is held, others of the same route are served.
+        assert ask[route]().status_code == 200
+        assert not answer.done()
+        assert azure.control.release(held.number) == 1
+        assert answer.result(20).status_code == 200

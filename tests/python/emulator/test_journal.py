@@ -47,7 +47,9 @@ def test_its_time_is_that_of_the_emulators_clock(azure: Azure) -> None:
     assert 4_000_000_000 <= azure.control.journal()[0].time < 4_000_000_060
 
 
-@pytest.mark.parametrize("route", ["query", "header", "path", "target", "fragment of a header"])
+@pytest.mark.parametrize(
+    "route", ["query", "header", "path", "target", "fragment of a header", "Entra", "managed identity"]
+)
 def test_no_credential_is_written_anywhere(route: str) -> None:
     # The key has every character that URLs treat in a special way.
     with Emulator(access_key="a+b/c+d/" + "e" * 35 + "=") as emulator:
@@ -60,7 +62,12 @@ def assert_no_trace(azure: Azure, route: str) -> None:
     old_key, control_token = azure.key, azure.emulator._ready["control_token"]
     tokens = [azure.token(), azure.rest_token(f"{azure.endpoint}/api/hubs/chat/:send"), azure.token("other")]
     promised = azure.negotiate(tokens[0]).json()["connectionToken"]
-    secrets = [azure.key, azure.secondary_key, control_token, promised, *tokens]
+    emulator, temporary = azure.emulator, azure.temporary_key()
+    other = azure.control.add_application()
+    entra_tokens = [azure.entra_token(), azure.ask_identity().json()["access_token"]]
+    entra_secrets = [temporary[1], emulator.client_secret, other.client_secret, emulator.identity_header]
+    tokens += [*entra_tokens, azure.signed_by(temporary)]
+    secrets = [azure.key, azure.secondary_key, control_token, promised, *tokens, *entra_secrets]
     if route == "query":
         with azure.client(tokens[0], query=f"hub=chat&id={promised}"):
             azure.refused_socket(tokens[2])
@@ -68,7 +75,8 @@ def assert_no_trace(azure: Azure, route: str) -> None:
         azure.negotiate(azure.key)
         azure.send(token=tokens[0])
     elif route == "path":
-        for secret in (azure.key, tokens[0], control_token):
+        for secret in (azure.key, control_token, *tokens, *entra_secrets):
+            azure.tls.post(f"{emulator.authority}/{quote(secret, safe='')}/oauth2/v2.0/token")
             azure.http.get(f"{azure.endpoint}/{secret}?a={secret}")
     elif route == "target":
         azure.send(token=tokens[1], body={"target": f"say {azure.key} and {tokens[0]}"})
@@ -76,16 +84,32 @@ def assert_no_trace(azure: Azure, route: str) -> None:
             client.say({"type": 1, "target": tokens[0]}, {"type": 1, "target": azure.secondary_key})
             client.say({"type": 7})
             client.hear()
+    elif route == "Entra":
+        for secret in secrets:
+            azure.ask_entra(client_id=secret)
+            azure.ask_entra(client_secret=f"{secret} ")
+            azure.ask_entra(scope=f"https://{secret}/.default")
+            azure.ask_entra(scope=secret, grant_type="client_credentials")
+            azure.ask_key(secret)
+            azure.ask_key(entra_tokens[0], f"/api/v1/auth/accessKey?x={secret}")
+            azure.negotiate(azure.token(headers={"kid": secret}, key="x" * 40))
+    elif route == "managed identity":
+        for secret in secrets:
+            azure.ask_identity(resource=secret)
+            azure.ask_identity(client_id=secret)
+            azure.ask_identity(header=secret)
     else:
         azure.http.post(f"{azure.endpoint}/client/negotiate?hub={azure.key}", headers={"Authorization": tokens[0]})
     new = azure.control.rotate_keys()
     secrets.append(key_of(new.primary))
-    azure.http.get(f"{azure.endpoint}/{old_key}")
+    # A dead key is still a secret.
+    azure.control.revoke_temporary_keys()
+    azure.http.get(f"{azure.endpoint}/{old_key}?x={quote(temporary[1])}")
     azure.http.get(f"{azure.endpoint}/last")
     poll(lambda: any("/last" in line for line in azure.emulator.log_lines), "the log lags behind")
     written = {
         "journal": json.dumps([vars(entry) for entry in azure.control.journal()]),
-        "state": repr(azure.control.state()),
+        "state": repr(azure.control.state()) + json.dumps(azure.control._request("GET", "/state")),
         "log": "\n".join(azure.emulator.log_lines),
     }
     for place, text in written.items():

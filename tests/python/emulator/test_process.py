@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
@@ -50,6 +51,18 @@ def test_the_ready_line_is_all_that_one_needs() -> None:
             assert len(key_of(text)) == 44
         assert ready["primary_connection_string"] != ready["secondary_connection_string"]
         assert ready["control_url"] != ready["endpoint"]
+        assert ready["authority"].startswith("https://127.0.0.1:")
+        assert ready["identity_endpoint"].startswith("http://127.0.0.1:")
+        assert Path(ready["ca_file"]).is_file()
+        assert ready["entra_connection_string"] == (
+            f"Endpoint={host};Port={port};AuthType=azure.app;ClientId={ready['client_id']};"
+            f"ClientSecret={ready['client_secret']};TenantId={ready['tenant_id']};Version=1.0;"
+        )
+        assert ready["managed_identity_connection_string"] == (
+            f"Endpoint={host};Port={port};AuthType=azure.msi;Version=1.0;"
+        )
+        servers = {ready[name] for name in ("endpoint", "control_url", "authority", "identity_endpoint")}
+        assert len(servers) == 4
         # Everything is in place when the line is there.
         assert answers(ready["endpoint"])
     finally:
@@ -57,6 +70,7 @@ def test_the_ready_line_is_all_that_one_needs() -> None:
         output, _ = process.communicate(timeout=WATCHDOG_SECONDS)
     assert process.returncode == 0
     assert output == "", "there is exactly one line on standard output"
+    assert not Path(ready["ca_file"]).exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -164,9 +178,36 @@ def test_a_key_that_no_connection_string_can_carry_is_refused(key: str) -> None:
     assert not key.strip() or key not in str(caught.value)
 
 
+def test_its_text_has_no_secret_in_it() -> None:
+    with Emulator() as emulator:
+        text = f"{emulator!r} {emulator} {emulator.control!r}"
+        for secret in (emulator.client_secret, emulator.identity_header, key_of(emulator.connection_string)):
+            assert secret not in text
+
+
+def test_an_idle_client_of_tls_does_not_hold_up_the_end() -> None:
+    with Emulator() as emulator:
+        azure = Azure(emulator)
+        azure.entra_token()
+        azure.control.shut_down()
+        process = emulator._process
+        assert process is not None
+        # The connection is kept alive by a client that reads nothing, so it cannot say goodbye either.
+        assert process.wait(WATCHDOG_SECONDS) == 0
+        azure.close()
+
+
+@pytest.mark.parametrize("role", ["SignalR Contributor", ""])
+def test_a_role_that_does_not_exist_is_refused(role: str) -> None:
+    with pytest.raises(EmulatorError, match="invalid choice"), Emulator(roles=[role]):
+        pass
+
+
 def test_two_emulators_have_nothing_in_common() -> None:
     with Emulator() as first, Emulator() as second:
         one, two = Azure(first), Azure(second)
+        for name in ("tenant_id", "client_id", "client_secret", "object_id", "identity_header", "ca_file"):
+            assert getattr(first, name) != getattr(second, name)
         assert one.key != two.key
         assert first._ready["control_token"] != second._ready["control_token"]
         assert two.negotiate(one.token()).status_code == 401

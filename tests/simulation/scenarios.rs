@@ -1,0 +1,1 @@
+//! Single troubles that need more than a seed to come about.
