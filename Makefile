@@ -62,8 +62,8 @@ $(CHROMIUM):
 	touch $@
 
 .PHONY: develop
-develop: setup ## build the extension into .venv (dev profile)
-	@PIP_QUIET=1 VIRTUAL_ENV=$(CURDIR)/$(VENV) $(VENV)/bin/maturin develop --quiet
+develop: setup ## build the extension into .venv (dev profile, with the clock of simulations)
+	@PIP_QUIET=1 VIRTUAL_ENV=$(CURDIR)/$(VENV) $(VENV)/bin/maturin develop --quiet --features python,testing
 
 .PHONY: lint
 lint: develop ## run the gates, .ci/*
@@ -71,7 +71,7 @@ lint: develop ## run the gates, .ci/*
 
 .PHONY: test
 test: lint ## run the gates and every test
-	cargo test --locked --quiet
+	cargo test --locked --quiet --features testing
 	$(VENV)/bin/pytest --quiet
 	@test -x $(CHROMIUM) || { echo 'test: the browser tests need $(CHROMIUM): sudo apt-get install chromium' >&2; exit 1; }
 	npm --prefix tests/clients test

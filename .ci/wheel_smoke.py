@@ -13,6 +13,7 @@ from pathlib import Path
 
 import hubpass
 import hubpass.aio
+from hubpass import _native
 
 KEY = "made-up-key-of-the-wheel-smoke-test-0123456789"
 
@@ -31,6 +32,9 @@ def main() -> None:
     require(Path(hubpass.__file__).is_relative_to(sys.prefix), "hubpass came from outside the environment")
     required = [line for line in metadata.requires("hubpass") or [] if "extra ==" not in line]
     require(not required, f"the package requires {required}")
+
+    # Who can set the clock can make a dead key sign.
+    require(not hasattr(_native, "ManualClock"), "the wheel was built with the feature `testing`")
 
     connection = f"Endpoint=https://example.service.signalr.net;AccessKey={KEY};Version=1.0;"
     with hubpass.SignalRServiceClient.from_connection_string(connection, "Chat") as client:

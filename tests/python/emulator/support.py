@@ -100,7 +100,7 @@ class Azure:
             )
 
     def ask_entra(
-        self, tenant_id: str | None = None, *, headers: Mapping[str, str] | None = None, **form: object
+        self, tenant_id: str | None = None, *, headers: Mapping[str, str] | None = None, **form: Any
     ) -> httpx.Response:
         """A request for a token that is right in every respect, except for the parameters that are given."""
         emulator = self.emulator
@@ -114,7 +114,7 @@ class Azure:
         url = f"{emulator.authority}/{tenant_id or emulator.tenant_id}/oauth2/v2.0/token"
         return self.tls.post(url, data=present, headers=dict(headers or {}))
 
-    def entra_token(self, tenant_id: str | None = None, **form: object) -> str:
+    def entra_token(self, tenant_id: str | None = None, **form: Any) -> str:
         token: str = self.ask_entra(tenant_id, **form).raise_for_status().json()["access_token"]
         return token
 
@@ -124,7 +124,7 @@ class Azure:
         named = {name.replace("api_version", "api-version"): value for name, value in query.items()}
         present = {name: value for name, value in {**right, **named}.items() if value is not ABSENT}
         secret = self.emulator.identity_header if header is None else header
-        headers = {"X-IDENTITY-HEADER": secret.encode("latin-1")} if secret else {}
+        headers = {b"X-IDENTITY-HEADER": secret.encode("latin-1")} if secret else {}
         url = f"{self.emulator.identity_endpoint}?{urlencode(present, doseq=True)}"
         return self.http.get(url, headers=headers)
 
@@ -138,7 +138,7 @@ class Azure:
         answer = self.ask_key().raise_for_status().json()
         return answer["KeyId"], answer["AccessKey"]
 
-    def signed_by(self, key: tuple[str, str], **claims: object) -> str:
+    def signed_by(self, key: tuple[str, str], **claims: Any) -> str:
         """A good client token that this temporary key has signed."""
         kid, secret = key
         return self.token(key=secret, headers={"kid": kid}, **claims)

@@ -95,7 +95,7 @@ REFUSALS: dict[str, tuple[dict[str, object], int, str, int]] = {
 def test_a_refusal_has_entras_form(azure: Azure, case: str) -> None:
     wrong, status, error, number = REFUSALS[case]
     request_id = str(uuid.uuid4())
-    answer = azure.ask_entra(headers={"client-request-id": request_id}, **wrong)  # type: ignore[arg-type]
+    answer = azure.ask_entra(headers={"client-request-id": request_id}, **wrong)
     assert answer.status_code == status
     content = answer.json()
     assert content["error"] == error
@@ -146,7 +146,7 @@ def test_applications_belong_to_their_tenant(azure: Azure) -> None:
     other = azure.control.add_application(tenant_id=str(uuid.uuid4()))
     assert other.client_secret not in repr(other)
     credentials = {"client_id": other.client_id, "client_secret": other.client_secret}
-    refused = azure.ask_entra(**credentials)  # type: ignore[arg-type]
+    refused = azure.ask_entra(**credentials)
     assert refused.json()["error_codes"] == [700016]
     claims = claims_of(azure.entra_token(other.tenant_id, **credentials))
     assert (claims["tid"], claims["oid"]) == (other.tenant_id, other.object_id)

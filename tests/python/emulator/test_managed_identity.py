@@ -127,7 +127,7 @@ def test_azure_identity_gets_a_token(app_service: Azure) -> None:
 def test_asynchronous_azure_identity_gets_a_token(app_service: Azure, monkeypatch: pytest.MonkeyPatch) -> None:
     async def get() -> str:
         async with AsyncManagedIdentityCredential(retry_total=0) as credential:
-            return (await credential.get_token(SCOPE)).token
+            return str((await credential.get_token(SCOPE)).token)
 
     assert object_id_of(asyncio.run(get())) == app_service.emulator.managed_identity_object_id
     monkeypatch.setenv("IDENTITY_HEADER", "wrong")
