@@ -157,7 +157,7 @@ impl KeyRing {
         let is_fetched = |key: &TemporaryKey| key.kid == fetched.kid;
         let outdated_by_report = reported
             .as_ref()
-            .is_some_and(|reported| is_fetched(reported.held.value()) && sent.is_not_after(reported.at));
+            .is_some_and(|reported| is_fetched(reported.held.value()) && !reported.at.is_not_after(sent));
         if outdated_by_report || current.is_some_and(|current| !current.timeline().sent.is_not_after(sent)) {
             return (Settlement::Drop, Absorbed::Late);
         }

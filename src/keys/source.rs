@@ -228,6 +228,10 @@ impl TemporaryKeys {
     /// A token for a fetch that still counts. While a credential hangs, fetches are given up one after the other; when it
     /// is back, only the last of them goes on.
     async fn token(&self, lease: &Lease<TemporaryKey>, caller: &Caller) -> Result<Arc<Held<AccessToken>>, Fault> {
+        // Before, because to ask may begin a fetch; after, because it may have taken long.
+        if !lease.is_under_way() {
+            return Err(Fault::Abandoned);
+        }
         let token = self.tokens.obtain(caller).await?;
         if lease.is_under_way() { Ok(token) } else { Err(Fault::Abandoned) }
     }

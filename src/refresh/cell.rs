@@ -425,7 +425,10 @@ impl Future for Ticket {
         if state.flight.is_none_or(|(under_way, _)| under_way != self.number) {
             return Poll::Ready(());
         }
-        state.wakers.insert(self.own, context.waker().clone());
+        let replaced = state.wakers.insert(self.own, context.waker().clone());
+        drop(state);
+        // A waker may run foreign code when it is dropped, too.
+        drop(replaced);
         Poll::Pending
     }
 }

@@ -96,7 +96,11 @@ impl TokenSource for Outside {
             let (delay, answer) = self.azure().ask_token(self.moment().at);
             self.pass(delay).await;
             let now = self.clock.now().unix_seconds();
-            let token = |name: String, expires_on, refresh_on| FetchedToken { token: Secret::new(name), expires_on, refresh_on };
+            let token = |name: String, expires_on, refresh_on| FetchedToken {
+                token: Secret::new(name),
+                expires_on,
+                refresh_on,
+            };
             match answer {
                 TokenAnswer::Token(id, life, names_renewal) => {
                     Ok(token(format!("token-{id}"), now + life, names_renewal.then_some(now + life / 2)))
@@ -127,7 +131,8 @@ impl Transport for Network {
         Box::pin(async move {
             assert_eq!(request.url, "https://sim.service.signalr.net/api/v1/auth/accessKey");
             let bearer = request.headers.iter().find(|(name, _)| *name == "authorization").expect("a bearer");
-            let token = bearer.1.expose().strip_prefix("Bearer token-").and_then(|id| id.parse().ok()).expect("a token");
+            let token =
+                bearer.1.expose().strip_prefix("Bearer token-").and_then(|id| id.parse().ok()).expect("a token");
             let (delay, answer) = self.0.azure().ask_key(self.0.moment().at, token);
             self.0.pass(delay).await;
             let body = |text: String| text.into_bytes().into();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
-use serde_json::{Map, Value};
+use serde::Deserialize;
 
 use crate::azure::{self, Azure, KeyId, Refusal};
 use crate::client::{Outcome, Subject};
@@ -63,7 +63,8 @@ impl Report {
         let Self { signed, refused, timed_out, signed_by_a_dead_key, keys_asked, tokens_asked, .. } = *self;
         let Self { reports, reports_that_dropped, forks, steps_of_the_wall_clock, suspends, .. } = *self;
         let outcomes = [signed, refused, timed_out, signed_by_a_dead_key, keys_asked, tokens_asked];
-        let happenings = [reports - reports_that_dropped, reports_that_dropped, forks, steps_of_the_wall_clock, suspends];
+        let happenings =
+            [reports - reports_that_dropped, reports_that_dropped, forks, steps_of_the_wall_clock, suspends];
         outcomes.into_iter().chain(happenings).all(|count| count > 0)
     }
 }
@@ -165,7 +166,8 @@ impl Day {
 
     fn next_moment(&self) -> Duration {
         let now = self.now().at;
-        let happening = self.script.happenings().get(self.happened).map(|&(at, _)| at.max(now + Duration::from_secs(1)));
+        let happening =
+            self.script.happenings().get(self.happened).map(|&(at, _)| at.max(now + Duration::from_secs(1)));
         let death = self.deaths.first().map(|&(at, _)| at);
         let arrivals = [self.client.next_moment(), self.model.next_arrival(), happening, death];
         // After a suspend some of it is in the past.
@@ -238,7 +240,8 @@ impl Day {
         let now = self.now();
         let settled = self.client.take_settled();
         let expected = self.model.take_settled();
-        let short: Vec<(u64, Expected)> = settled.iter().map(|(number, outcome)| (*number, expectation(outcome))).collect();
+        let short: Vec<(u64, Expected)> =
+            settled.iter().map(|(number, outcome)| (*number, expectation(outcome))).collect();
         assert_eq!(short, expected, "{}: what became of negotiations (the model is on the right)", self.place());
         for (_, outcome) in settled {
             match outcome {
@@ -272,8 +275,9 @@ impl Day {
         validation.validate_exp = false;
         validation.validate_aud = false;
         let text = azure::key_text(key);
-        let decoded = jsonwebtoken::decode::<Map<String, Value>>(token, &DecodingKey::from_secret(text.as_bytes()), &validation)
-            .unwrap_or_else(|error| panic!("{}: {error}", self.place()));
+        let decoded =
+            jsonwebtoken::decode::<Map<String, Value>>(token, &DecodingKey::from_secret(text.as_bytes()), &validation)
+                .unwrap_or_else(|error| panic!("{}: {error}", self.place()));
         assert_eq!(decoded.header.kid.as_deref(), Some(azure::kid(key).as_str()));
         assert_eq!(decoded.claims["iat"], now.wall.as_secs());
 
@@ -305,6 +309,12 @@ impl Day {
     fn place(&self) -> String {
         format!("seed {}, one negotiation in {:?}, at {:?}", self.seed, self.every, self.now().at)
     }
+}
+
+/// What is read of a token here; the other tests read the rest.
+#[derive(Deserialize)]
+struct Claims {
+    iat: u64,
 }
 
 fn expectation(outcome: &Outcome) -> Expected {

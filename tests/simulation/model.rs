@@ -137,7 +137,12 @@ struct KeyFlight {
 enum Stage {
     WantsToken,
     /// On its way, with the token that it carries.
-    Asked { sent: Moment, token: TokenId, arrives: Option<Duration>, answer: KeyAnswer },
+    Asked {
+        sent: Moment,
+        token: TokenId,
+        arrives: Option<Duration>,
+        answer: KeyAnswer,
+    },
 }
 
 pub struct Model {

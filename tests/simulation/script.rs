@@ -137,7 +137,8 @@ impl Script {
     /// How many of a hundred requests go well at this time of the day.
     fn weather(&self, at: Duration) -> u64 {
         let half_hour = at.as_secs() / 1800;
-        [98, 98, 90, 60, 20, 5][usize::try_from(Luck::new(self.seed, STREAM_OF_WEATHER + half_hour).below(6)).expect("an index")]
+        [98, 98, 90, 60, 20, 5]
+            [usize::try_from(Luck::new(self.seed, STREAM_OF_WEATHER + half_hour).below(6)).expect("an index")]
     }
 
     fn luck_at(&self, stream: u64, at: Duration) -> Luck {
