@@ -166,15 +166,23 @@ impl<'a> Fields<'a> {
     fn add(&mut self, name: &str, value: &'a str, position: usize) -> Result<()> {
         let known = SPELLINGS.iter().find(|(spelling, _)| spelling.eq_ignore_ascii_case(name));
         let Some(&(spelling, key)) = known else {
-            let shown = printable_name(name, position);
+            // What stands before the first `=` may be a key that was pasted without its name, so that only what looks
+            // like a name is repeated.
+            if !looks_like_a_name(name) {
+                return Err(invalid(
+                    format!("Part {position} of the connection string has no readable name before its \"=\"."),
+                    "Write each part as Key=Value; the access key goes into AccessKey=...;",
+                ));
+            }
             if let Some(suggestion) = closest_spelling(name) {
                 return Err(Error::new(
                     Code::ConnectionStringKeyMisspelt,
-                    format!("The connection string has {shown}, which looks like {suggestion}."),
+                    format!("The connection string has the key {name}, which looks like {suggestion}."),
                     format!("Write {suggestion}= instead."),
                 ));
             }
-            self.warnings.push(format!("The connection string has {shown}, which Hubpass does not know and ignores."));
+            self.warnings
+                .push(format!("The connection string has the key {name}, which Hubpass does not know and ignores."));
             return Ok(());
         };
         if self.values.iter().any(|&(other, _)| other == key) {
@@ -296,12 +304,10 @@ fn no_credential() -> Error {
     )
 }
 
-/// A name for messages. What stands before the first `=` may be a key that was pasted without its name, so only what
-/// looks like a name is repeated.
-fn printable_name(name: &str, position: usize) -> String {
-    let looks_like_a_name =
-        !name.is_empty() && name.len() <= 24 && name.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, '-' | '_'));
-    if looks_like_a_name { format!("the key {name}") } else { format!("an unreadable key in part {position}") }
+fn looks_like_a_name(text: &str) -> bool {
+    const NAME_MAX: usize = 24;
+    let is_of_a_name = |c: char| c.is_ascii_alphabetic() || matches!(c, '-' | '_');
+    !text.is_empty() && text.len() <= NAME_MAX && text.chars().all(is_of_a_name)
 }
 
 /// The known spelling that `name` was probably meant to be.

@@ -44,6 +44,11 @@ pub enum Event {
         /// The HTTP status of the answer, if there was one.
         status: Option<u16>,
     },
+    /// A request to the service succeeded after one that had failed.
+    RequestSucceeded {
+        /// What the request was for.
+        operation: &'static str,
+    },
     /// A credential gave no token.
     TokenFailed {
         /// The credential's name.

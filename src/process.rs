@@ -4,7 +4,9 @@
 //! thread held at that moment. The child therefore never touches its parent's state: it publishes one of its own and
 //! leaves the other where it is.
 
+use std::convert::Infallible;
 use std::future::Future;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -59,6 +61,60 @@ impl Place for ThisProcess {
         // Without threads nobody can be told anything, and the caller has been told of that itself.
         if let Ok(process) = current() {
             process.spawn_blocking(work);
+        }
+    }
+}
+
+/// Something that each process has its own of, made at the first need. A forked child leaves its parent's alone: it may
+/// hold a lock that a thread which does not exist in the child had taken, or sockets and tasks of a dead runtime.
+pub struct PerProcess<T> {
+    made: ArcSwapOption<Owned<T>>,
+}
+
+/// Something that belongs to a process.
+pub struct Owned<T> {
+    process: u32,
+    value: T,
+}
+
+impl<T> Deref for Owned<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T> PerProcess<T> {
+    /// Nothing yet.
+    pub const fn new() -> Self {
+        Self { made: ArcSwapOption::const_empty() }
+    }
+
+    /// That of `process`.
+    pub fn get(&self, process: u32, make: impl Fn() -> T) -> Arc<Owned<T>> {
+        let make = || Ok::<_, Infallible>(make());
+        match self.try_get(process, make) {
+            Ok(owned) => owned,
+            Err(never) => match never {},
+        }
+    }
+
+    /// That of `process`, if it can be made.
+    pub fn try_get<E>(&self, process: u32, make: impl Fn() -> Result<T, E>) -> Result<Arc<Owned<T>>, E> {
+        loop {
+            let published = self.made.load_full();
+            if let Some(owned) = published.as_ref().filter(|owned| owned.process == process) {
+                return Ok(Arc::clone(owned));
+            }
+            let made = Arc::new(Owned { process, value: make()? });
+            let before = self.made.compare_and_swap(&published, Some(Arc::clone(&made)));
+            let was_first = before.as_ref().map(Arc::as_ptr) == published.as_ref().map(Arc::as_ptr);
+            // To drop what was inherited would be to touch it.
+            std::mem::forget(published);
+            if was_first {
+                return Ok(made);
+            }
         }
     }
 }

@@ -1,5 +1,8 @@
 """Runs the chat against a local Azure: `make demo`, or this file with `--port` to choose the page's port.
 
+The local Azure refuses static keys. It plays the platform as well, which gives the chat's server a managed identity;
+with that the server buys temporary keys, and every new one is a line in the terminal.
+
 Ctrl-C or SIGTERM ends everything, with code 0. If the local Azure or the web server ends before that, the
 demo says which, ends the other, and leaves with code 1.
 """
@@ -8,6 +11,7 @@ import argparse
 import asyncio
 import contextlib
 import http.client
+import logging
 import math
 import os
 import signal
@@ -21,6 +25,11 @@ from typing_extensions import override
 from hubpass.emulator import ControlClient, Emulator, EmulatorError
 
 HERE = Path(__file__).parent
+# What the policy in `server.py` counts on. A key is given out for so short a time that each renewal brings a new one.
+KEY_LIFE_SECONDS = 20
+KEY_ISSUE_SECONDS = 1
+# The first role lets the server have temporary keys, the second one send messages.
+ROLES = ("SignalR App Server", "SignalR REST API Owner")
 # Browsers keep connections open that nobody will use again; leaving is not worth a longer wait.
 GRACE_SECONDS = 2
 
@@ -41,7 +50,7 @@ def main() -> int:
 
 async def run(listener: socket.socket) -> int:
     stopping = stop_signals()
-    azure = Emulator()
+    azure = Emulator(key_life=KEY_LIFE_SECONDS, key_issue_for=KEY_ISSUE_SECONDS, roles=ROLES, local_auth_disabled=True)
     failure: str | None = None
     try:
         # In a thread, so that a signal is noticed meanwhile and never cuts the start in two.
@@ -74,7 +83,8 @@ def stop_signals() -> asyncio.Event:
 
 async def chat(azure: Emulator, listener: socket.socket) -> str:
     """Serve the page until somebody stops the server or the local Azure ends; says who went first."""
-    os.environ["AZURE_SIGNALR_CONNECTIONSTRING"] = azure.connection_string
+    give_identity(azure)
+    show_keys()
     server = WebServer(azure.endpoint)
     serving = asyncio.ensure_future(server.run_until_stopped(listener))
     ending = asyncio.ensure_future(asyncio.to_thread(wait_for_end, azure.control))
@@ -84,6 +94,22 @@ async def chat(azure: Emulator, listener: socket.socket) -> str:
     server.should_exit = True
     await serving
     return "The local Azure ended unexpectedly."
+
+
+def give_identity(azure: Emulator) -> None:
+    """Set the variables that Azure App Service sets for an app with a managed identity and a service to use it with."""
+    os.environ["AZURE_SIGNALR_CONNECTIONSTRING"] = azure.managed_identity_connection_string
+    os.environ["IDENTITY_ENDPOINT"] = azure.identity_endpoint
+    os.environ["IDENTITY_HEADER"] = azure.identity_header
+
+
+def show_keys() -> None:
+    """Print what becomes of the temporary keys. A rotation is routine, and routine is logged for debugging alone."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("  %(asctime)s  %(message)s", "%H:%M:%S"))
+    log = logging.getLogger("hubpass.keys")
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG)
 
 
 class WebServer(uvicorn.Server):
@@ -113,7 +139,8 @@ class WebServer(uvicorn.Server):
   Every message goes   tab -> POST /messages -> send_to_all -> every tab
   through a local Azure SignalR Service at {self.azure}
 
-  Ctrl-C ends everything.
+  There is no shared key. The server's managed identity gets it temporary keys that live for {KEY_LIFE_SECONDS} seconds.
+  Watch them rotate while a tab is open; no tab notices. Ctrl-C ends everything.
 """,
             flush=True,
         )

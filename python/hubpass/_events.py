@@ -18,6 +18,7 @@ _LOGS: dict[str, tuple[str, bool | None, str]] = {
     "key_renewed": ("hubpass.keys", False, "The temporary key %(kid)s signs from now on."),
     "key_unchanged": ("hubpass.keys", True, "The service answered a renewal with the key in hand, %(kid)s."),
     "request_failed": ("hubpass.http", True, "%(operation)s failed: %(code)s."),
+    "request_succeeded": ("hubpass.http", False, "%(operation)s succeeded."),
     "token_failed": ("hubpass.identity", True, "%(credential)s gave no token: %(message)s %(hint)s"),
     "token_renewed": ("hubpass.identity", False, "%(credential)s gave a token."),
 }

@@ -40,7 +40,9 @@ class ParsedConnectionString:
 
 @final
 class PendingNegotiation:
-    def start(self, deliver: Callable[[NegotiationResponse | None, BaseException | None], object]) -> Flight: ...
+    def start(
+        self, deliver: Callable[[tuple[NegotiationResponse, str | None] | None, BaseException | None], object]
+    ) -> Flight: ...
 
 @final
 class TaskHolder:
@@ -48,6 +50,7 @@ class TaskHolder:
 
 @final
 class TokenDelivery:
+    def abandon(self) -> None: ...
     def complete(self, token: object) -> None: ...
     def fail(self, error: object) -> None: ...
 

@@ -47,6 +47,8 @@ struct Shared {
     keys: KeySource,
     timeout: Duration,
     world: World,
+    /// Whether the last request failed, so that its success after that is told once.
+    request_failed: AtomicBool,
 }
 
 /// A client of one hub. It is made without I/O and starts no thread.
@@ -71,7 +73,10 @@ impl SignalRClient {
                 KeySource::Temporary(TemporaryKeys::new(policy, tokens, endpoints.clone(), world.clone()))
             }
         };
-        Self::on(Arc::new(Shared { endpoints, keys, timeout, world }), HubAddress { hub, application })
+        Self::on(
+            Arc::new(Shared { endpoints, keys, timeout, world, request_failed: AtomicBool::new(false) }),
+            HubAddress { hub, application },
+        )
     }
 
     /// A client for another hub of the same service, which shares keys and connections.
@@ -218,10 +223,17 @@ impl SignalRClient {
                 }
             }
         };
-        self.within(timeout, operation.name, work).await.inspect_err(|error| {
-            let (code, status) = (error.code().as_str(), error.status());
-            self.shared.world.tell(Event::RequestFailed { operation: operation.name, code, status });
-        })
+        let outcome = self.within(timeout, operation.name, work).await;
+        let had_failed = self.shared.request_failed.swap(outcome.is_err(), Ordering::Relaxed);
+        match &outcome {
+            Err(error) => {
+                let (code, status) = (error.code().as_str(), error.status());
+                self.shared.world.tell(Event::RequestFailed { operation: operation.name, code, status });
+            }
+            Ok(()) if had_failed => self.shared.world.tell(Event::RequestSucceeded { operation: operation.name }),
+            Ok(()) => {}
+        }
+        outcome
     }
 
     async fn within<T>(

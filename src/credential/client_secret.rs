@@ -22,7 +22,7 @@ use crate::credential::token_answer::TokenAnswer;
 use crate::credential::{Caller, Fault, FetchedToken, TokenSource};
 use crate::error::{Code, Error, Result};
 use crate::rest::transport::Transport;
-use crate::rest::{Answer, Body, Method, Reach, Request};
+use crate::rest::{Answer, Body, Method, Party, Request};
 use crate::secret::Secret;
 use crate::world::Pending;
 
@@ -83,6 +83,9 @@ impl ClientSecretSource {
         match (outcome, seen.take()) {
             (_, Some(Err(error))) => Err(error),
             (Ok(_), Some(Ok(answer))) => TokenAnswer::read(&answer, PURPOSE)?.token(self.clock.now().rebased(sent)),
+            (_, Some(Ok(answer))) if answer.status == 200 => {
+                TokenAnswer::read(&answer, PURPOSE)?.token(self.clock.now().rebased(sent))
+            }
             (_, Some(Ok(answer))) => {
                 Err(TokenAnswer::refusal(&answer, PURPOSE, "the application's ClientId and ClientSecret"))
             }
@@ -133,7 +136,7 @@ impl HttpClient for Seen {
         let body = Body { content_type: "application/x-www-form-urlencoded", text: Secret::new(text) };
         let request = Request {
             purpose: PURPOSE,
-            reach: Reach::Internet,
+            party: Party::Authority,
             method: Method::Post,
             url: request.url().to_string(),
             headers: Vec::new(),

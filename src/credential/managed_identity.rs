@@ -11,7 +11,7 @@ use crate::credential::{Caller, Fault, FetchedToken, TokenSource};
 use crate::env::IdentityVariables;
 use crate::error::{Code, Error, Result};
 use crate::rest::transport::Transport;
-use crate::rest::{Method, Reach, Request};
+use crate::rest::{Method, Party, Request};
 use crate::secret::Secret;
 use crate::world::Pending;
 
@@ -64,7 +64,7 @@ impl ManagedIdentitySource {
         let sent = self.clock.now();
         let request = Request {
             purpose: PURPOSE,
-            reach: Reach::Platform,
+            party: Party::Platform,
             method: Method::Get,
             url: self.url.clone(),
             headers: vec![("x-identity-header", self.header.clone())],
@@ -74,10 +74,18 @@ impl ManagedIdentitySource {
         if answer.status == 400 {
             return Err(Error::new(
                 Code::IdentityUnavailable,
-                format!("{PURPOSE} was refused: the app has no such identity."),
-                "Assign it: az webapp identity assign -n <app> -g <group>; for a user-assigned one check ClientId=.",
+                format!("{PURPOSE} was refused: the app has no such identity, or there is no such resource."),
+                "Assign it: az webapp identity assign -n <app> -g <group>; for a user-assigned one check ClientId=; else check scope=.",
             )
             .with_status(400));
+        }
+        if matches!(answer.status, 401 | 403) {
+            return Err(Error::new(
+                Code::IdentityUnavailable,
+                format!("{PURPOSE} was refused: the platform does not know this process."),
+                "Leave IDENTITY_HEADER and IDENTITY_ENDPOINT as the platform sets them for this process.",
+            )
+            .with_status(answer.status));
         }
         TokenAnswer::read(&answer, PURPOSE)?.token(self.clock.now().rebased(sent))
     }

@@ -27,6 +27,11 @@ pub trait TokenSource: Send + Sync {
     /// an event loop borrows the caller's.
     fn fetch(&self, caller: Caller) -> Pending<'_, Result<FetchedToken, Fault>>;
 
+    /// Whether a token can be fetched for this caller: one that has no event loop cannot run a coroutine.
+    fn can_fetch_for(&self, caller: &Caller) -> bool {
+        caller.is_alive()
+    }
+
     /// The name of the credential, for errors and status.
     fn name(&self) -> &str;
 }

@@ -70,6 +70,9 @@ impl TokenAnswer {
                 "Make a new secret and put it into ClientSecret=: az ad app credential reset --id <client id>"
                     .to_owned()
             }
+            Some("AADSTS70011" | "AADSTS900144" | "AADSTS500011") => {
+                "Check scope=: it is https://signalr.azure.com/.default in the public clouds.".to_owned()
+            }
             Some("AADSTS700016" | "AADSTS90002") => {
                 "Check ClientId= and TenantId=: az ad app show --id <client id>; az account show --query tenantId"
                     .to_owned()
@@ -77,8 +80,13 @@ impl TokenAnswer {
             _ if status == 429 || status >= 500 => "Nothing needs to be done; it is tried again.".to_owned(),
             _ => format!("Check {what}, and scope=."),
         };
+        let kind = match status {
+            300..=399 => Code::RedirectRefused,
+            429 => Code::Throttled,
+            _ => Code::IdentityUnavailable,
+        };
         let reason = code.map(|code| format!(" with {code}")).unwrap_or_default();
-        Error::new(Code::IdentityUnavailable, format!("{purpose} was refused{reason} (status {status})."), hint)
+        Error::new(kind, format!("{purpose} was refused{reason} (status {status})."), hint)
             .with_status(status)
             .with_retry_after(retry_after(answer))
     }

@@ -72,6 +72,11 @@ impl Tokens {
         Arc::new(Self { cell: Cell::new(policy), source, world })
     }
 
+    /// Whether a token can be fetched for this caller.
+    pub fn can_fetch_for(&self, caller: &Caller) -> bool {
+        self.source.can_fetch_for(caller)
+    }
+
     /// The name of the credential.
     pub fn credential_name(&self) -> &str {
         self.source.name()
@@ -79,6 +84,7 @@ impl Tokens {
 
     /// A token that is good now. Somebody fetches one if need be; this caller only waits.
     pub async fn obtain(self: &Arc<Self>, caller: &Caller) -> Result<Arc<Held<AccessToken>>, Fault> {
+        let mut has_led = false;
         loop {
             match self.cell.acquire(self.world.clock.now(), &*self.world.place) {
                 Acquired::Serve(token) => return Ok(token),
@@ -87,7 +93,10 @@ impl Tokens {
                     let _ = self.lead(lease, caller);
                     return Ok(token);
                 }
+                // Whoever has led in vain, because its task was cancelled, leaves it to others.
+                Acquired::Lead(_) if has_led => return Err(Fault::Abandoned),
                 Acquired::Lead(lease) => {
+                    has_led = true;
                     let ticket = lease.ticket();
                     self.lead(lease, caller)?;
                     ticket.await;
@@ -110,7 +119,7 @@ impl Tokens {
 
     /// Fetches in a task of its own, so that a caller that stops waiting takes nothing from the others.
     fn lead(self: &Arc<Self>, lease: Lease<AccessToken>, caller: &Caller) -> Result<(), Fault> {
-        if !caller.is_alive() {
+        if !self.source.can_fetch_for(caller) {
             return Err(Fault::Abandoned);
         }
         let (tokens, caller) = (Arc::clone(self), caller.clone());

@@ -18,6 +18,9 @@ use crate::rest::answer::temporary_key;
 use crate::rest::signalr::access_key;
 use crate::world::World;
 
+/// How often one caller begins a fetch.
+const LEADS_MAX: u32 = 2;
+
 /// A key that may sign now.
 #[derive(Clone)]
 pub struct KeyInHand {
@@ -109,6 +112,7 @@ impl TemporaryKeys {
 
     /// A key that is good now. Somebody fetches one if need be; this caller only waits.
     pub async fn obtain(self: &Arc<Self>, caller: &Caller) -> Result<KeyInHand> {
+        let mut times_led = 0;
         loop {
             let now = self.world.clock.now();
             match self.ring.acquire(now, &*self.world.place) {
@@ -117,7 +121,10 @@ impl TemporaryKeys {
                     let _ = self.lead(lease, caller.clone());
                     return Ok(self.hand_out(&key, now));
                 }
+                // A fetch whose task was cancelled is begun once more, and then left to others.
+                Acquired::Lead(_) if times_led == LEADS_MAX => return Err(Error::caller_gone()),
                 Acquired::Lead(lease) => {
+                    times_led += 1;
                     let ticket = lease.ticket();
                     self.lead(lease, caller.clone())?;
                     ticket.await;
@@ -178,7 +185,7 @@ impl TemporaryKeys {
     }
 
     fn lead(self: &Arc<Self>, lease: Lease<TemporaryKey>, caller: Caller) -> Result<()> {
-        if !caller.is_alive() {
+        if !self.tokens.can_fetch_for(&caller) {
             return Err(Error::caller_gone());
         }
         let keys = Arc::clone(self);

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
+use pyo3::BoundObject;
 use pyo3::prelude::*;
 use tokio::task::AbortHandle;
 
@@ -50,9 +51,12 @@ where
         let outcome = future.await;
         // Without an interpreter there is nobody to deliver to. The callable itself handles a loop that has closed.
         let _ = Python::try_attach(|py| {
-            let delivered = match outcome {
-                Ok(value) => deliver.call1(py, (value, py.None())),
-                Err(error) => deliver.call1(py, (py.None(), to_exception(py, &error).into_value(py))),
+            let converted = outcome
+                .map_err(|error| to_exception(py, &error))
+                .and_then(|value| value.into_pyobject(py).map_err(Into::into).map(BoundObject::into_any));
+            let delivered = match converted {
+                Ok(value) => deliver.call1(py, (value.into_bound(), py.None())),
+                Err(raised) => deliver.call1(py, (py.None(), raised.into_value(py))),
             };
             if let Err(error) = delivered {
                 error.write_unraisable(py, None);

@@ -46,10 +46,16 @@ pub struct Keywords<'py> {
 
 impl Keywords<'_> {
     fn scope(&self) -> Result<String> {
-        Ok(match &self.scope {
-            Some(scope) => convert::text_argument("scope", scope)?.into_owned(),
-            None => SIGNALR_SCOPE.to_owned(),
-        })
+        let Some(scope) = &self.scope else { return Ok(SIGNALR_SCOPE.to_owned()) };
+        let scope = convert::text_argument("scope", scope)?;
+        if scope.strip_suffix("/.default").is_some_and(|resource| !resource.is_empty()) {
+            return Ok(scope.into_owned());
+        }
+        Err(Error::new(
+            Code::InvalidArgument,
+            "The argument scope is not the scope of a resource.",
+            "Pass scope=\"https://signalr.azure.com/.default\", or that of your cloud; it ends with /.default.",
+        ))
     }
 
     fn authority(&self) -> Result<String> {
@@ -57,7 +63,12 @@ impl Keywords<'_> {
         let text = convert::text_argument("authority", authority)?;
         let with_scheme = if text.contains("://") { text.into_owned() } else { format!("https://{text}") };
         match Endpoint::parse(&with_scheme) {
-            Ok(authority) if authority.origin().starts_with("https://") => Ok(authority.origin()),
+            // A tenant in the path would look as if it mattered; it is TenantId= that does.
+            Ok(authority)
+                if authority.as_text() == authority.origin() && authority.origin().starts_with("https://") =>
+            {
+                Ok(authority.origin())
+            }
             _ => Err(Error::new(
                 Code::InvalidArgument,
                 "The argument authority is not the https address of an Entra authority.",
@@ -68,10 +79,19 @@ impl Keywords<'_> {
 
     fn key_policy(&self) -> PyResult<KeyPolicy> {
         let Some(policy) = &self.key_policy else { return Ok(KeyPolicy::default()) };
-        let duration = |name: &str| Ok::<_, PyErr>(convert::duration(name, &policy.getattr(name)?)?);
+        let invalid = |name: &str| {
+            Error::new(
+                Code::InvalidArgument,
+                format!("The key policy has no usable {name}."),
+                format!("Pass key_policy=KeyPolicy({name}=...), with two timedeltas for renew_after and retry_after."),
+            )
+        };
+        let setting = |name: &str| policy.getattr(name).map_err(|_| invalid(name));
+        let duration = |name: &str| convert::duration(name, &setting(name)?);
         let pair = |name: &str| {
-            let (from, to): (Bound<'_, PyAny>, Bound<'_, PyAny>) = policy.getattr(name)?.extract()?;
-            Ok::<_, PyErr>((convert::duration(name, &from)?, convert::duration(name, &to)?))
+            let both: Vec<Bound<'_, PyAny>> = setting(name)?.extract().map_err(|_| invalid(name))?;
+            let [from, to] = both.as_slice() else { return Err(invalid(name)) };
+            Ok((convert::duration(name, from)?, convert::duration(name, to)?))
         };
         Ok(KeyPolicy::new(duration("lifetime")?, pair("renew_after")?, duration("margin")?, pair("retry_after")?)?)
     }
@@ -84,7 +104,7 @@ impl Keywords<'_> {
         Clock::System
     }
 
-    fn world(&self, py: Python<'_>, with_logs: bool) -> PyResult<World> {
+    fn world(&self, py: Python<'_>) -> PyResult<World> {
         if self.on_event.as_ref().is_some_and(|callback| !callback.is_callable()) {
             return Err(Error::new(
                 Code::InvalidArgument,
@@ -100,16 +120,9 @@ impl Keywords<'_> {
                 "Pass ca_file=\"/path/to/ca.pem\".",
             )
         })?;
-        let observer = match &self.on_event {
-            None if !with_logs => None,
-            callback => Some(Arc::new(PyObserver::new(py, callback.clone())?) as Arc<dyn Observer>),
-        };
-        Ok(World {
-            clock: self.clock(),
-            place: Arc::new(ThisProcess),
-            transport: Arc::new(HttpTransport::new(ProxyVariables::read(), ca_file)),
-            observer,
-        })
+        let observer: Arc<dyn Observer> = Arc::new(PyObserver::new(py, self.on_event.clone())?);
+        let transport = Arc::new(HttpTransport::new(ProxyVariables::read(), ca_file));
+        Ok(World::new(self.clock(), Arc::new(ThisProcess), transport, Some(observer)))
     }
 
     fn options(&self, endpoints: Endpoints, credential: Credential, world: World) -> Result<SignalROptions> {
@@ -171,14 +184,14 @@ pub fn from_arguments(
     })?;
     let py = credential.py();
     if let Some(key) = current_key(credential)? {
-        let world = keywords.world(py, false)?;
+        let world = keywords.world(py)?;
         let shared = Credential::AccessKey(SigningKey::new(&key.to_cow()?, None));
         return Ok((keywords.options(endpoints, shared, world)?, Some(KeyCredential::new(credential, &key))));
     }
-    let world = keywords.world(py, true)?;
+    let world = keywords.world(py)?;
     let scope = keywords.scope()?;
     let source: Arc<dyn TokenSource> = match is_async(credential)? {
-        Some(true) if client_is_async => Arc::new(AsyncCredential::new(credential, scope)),
+        Some(true) if client_is_async => Arc::new(AsyncCredential::new(credential, scope)?),
         Some(false) if !client_is_async => Arc::new(Arc::new(SyncCredential::new(credential, scope)?)),
         Some(_) => return Err(other_kind(credential, client_is_async).into()),
         None => return Err(unsupported_credential(credential).into()),
@@ -196,9 +209,9 @@ pub fn from_connection_string(
     let endpoints = parsed.endpoints();
     if let Auth::AccessKey(key) = &parsed.auth {
         let shared = Credential::AccessKey(SigningKey::new(key.expose(), None));
-        return Ok(keywords.options(endpoints, shared, keywords.world(py, false)?)?);
+        return Ok(keywords.options(endpoints, shared, keywords.world(py)?)?);
     }
-    let world = keywords.world(py, true)?;
+    let world = keywords.world(py)?;
     let (clock, transport, scope) = (world.clock.clone(), Arc::clone(&world.transport), keywords.scope()?);
     let managed_identity = |client_id| {
         ManagedIdentitySource::new(&IdentityVariables::read(), &scope, client_id, clock.clone(), Arc::clone(&transport))

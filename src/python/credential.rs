@@ -3,8 +3,10 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use tokio::sync::oneshot;
 
 use crate::credential::{Caller, CallerContext, Fault, FetchedToken, TokenSource};
@@ -39,6 +41,9 @@ fn class_name(credential: &Bound<'_, PyAny>) -> String {
 /// Reads azure-core's `AccessToken` or `AccessTokenInfo`.
 fn read_token(token: &Bound<'_, PyAny>) -> PyResult<FetchedToken> {
     let text: String = token.getattr("token")?.extract()?;
+    if text.is_empty() {
+        return Err(PyValueError::new_err("the token is empty"));
+    }
     let refresh_on = token.getattr_opt("refresh_on")?.filter(|time| !time.is_none());
     Ok(FetchedToken {
         token: Secret::new(text),
@@ -62,7 +67,18 @@ fn refused(py: Python<'_>, name: &str, raised: PyErr) -> Error {
     Error::new(
         Code::IdentityUnavailable,
         format!("{name} gave no token: it raised {class}."),
-        "The cause says why; python -m azure.identity and az login --scope https://signalr.azure.com/.default help to find it.",
+        "The exception's __cause__ says why. Whether the identity itself works: az account get-access-token --resource https://signalr.azure.com",
+    )
+    .with_source(raised)
+}
+
+/// The error for an answer of a credential that is no token.
+fn not_a_token(name: &str, answer: &Bound<'_, PyAny>, raised: PyErr) -> Error {
+    let class = class_name(answer);
+    Error::new(
+        Code::IdentityUnavailable,
+        format!("{name} gave something that is not an access token ({class})."),
+        "get_token() has to return an object with token (a str) and expires_on (seconds since 1970), as azure.core.credentials.AccessToken has.",
     )
     .with_source(raised)
 }
@@ -72,21 +88,23 @@ pub struct SyncCredential {
     credential: Py<PyAny>,
     scope: String,
     name: String,
-    /// The context variables at construction: tracing and logging of the application see what they saw there.
     context: Py<PyAny>,
 }
 
 impl SyncCredential {
     pub fn new(credential: &Bound<'_, PyAny>, scope: String) -> PyResult<Self> {
-        let context = credential.py().import("contextvars")?.call_method0("copy_context")?.unbind();
+        let context = current_context(credential.py())?;
         Ok(Self { credential: credential.clone().unbind(), scope, name: class_name(credential), context })
     }
 
-    fn call(&self, py: Python<'_>) -> PyResult<FetchedToken> {
-        let method = token_method(self.credential.bind(py))?;
-        // A context cannot be entered twice at once, so each call has a copy.
-        let context = self.context.bind(py).call_method0("copy")?;
-        read_token(&context.call_method1("run", (method, &self.scope))?)
+    fn call(&self, py: Python<'_>) -> Result<FetchedToken, Error> {
+        let run = || {
+            let method = token_method(self.credential.bind(py))?;
+            // A context cannot be entered twice at once, so each call has a copy.
+            self.context.bind(py).call_method0("copy")?.call_method1("run", (method, &self.scope))
+        };
+        let token = run().map_err(|raised| refused(py, &self.name, raised))?;
+        read_token(&token).map_err(|raised| not_a_token(&self.name, &token, raised))
     }
 }
 
@@ -94,9 +112,7 @@ impl TokenSource for std::sync::Arc<SyncCredential> {
     fn fetch(&self, _caller: Caller) -> Pending<'_, Result<FetchedToken, Fault>> {
         let credential = Self::clone(self);
         Box::pin(async move {
-            let call = move || {
-                Python::try_attach(|py| credential.call(py).map_err(|raised| refused(py, &credential.name, raised)))
-            };
+            let call = move || Python::try_attach(|py| credential.call(py));
             match tokio::task::spawn_blocking(call).await {
                 Ok(Some(outcome)) => Ok(outcome?),
                 // The interpreter or the runtime is gone, and with it everybody who waits.
@@ -115,11 +131,13 @@ pub struct AsyncCredential {
     credential: Py<PyAny>,
     scope: String,
     name: String,
+    context: Py<PyAny>,
 }
 
 impl AsyncCredential {
-    pub fn new(credential: &Bound<'_, PyAny>, scope: String) -> Self {
-        Self { credential: credential.clone().unbind(), scope, name: class_name(credential) }
+    pub fn new(credential: &Bound<'_, PyAny>, scope: String) -> PyResult<Self> {
+        let context = current_context(credential.py())?;
+        Ok(Self { credential: credential.clone().unbind(), scope, name: class_name(credential), context })
     }
 
     /// Begins a task on the caller's loop, which delivers through `delivery`.
@@ -128,7 +146,9 @@ impl AsyncCredential {
         let method = token_method(self.credential.bind(py))?;
         let begin = py.import("hubpass.aio._bridge")?.getattr("begin_token")?;
         let arguments = (begin, method, &self.scope, delivery, &holder);
-        caller.event_loop.bind(py).call_method1("call_soon_threadsafe", arguments)?;
+        let keywords = PyDict::new(py);
+        keywords.set_item("context", self.context.bind(py).call_method0("copy")?)?;
+        caller.event_loop.bind(py).call_method("call_soon_threadsafe", arguments, Some(&keywords))?;
         Ok(holder)
     }
 }
@@ -155,9 +175,18 @@ impl TokenSource for AsyncCredential {
         })
     }
 
+    fn can_fetch_for(&self, caller: &Caller) -> bool {
+        caller.context::<LoopContext>().is_some_and(LoopContext::is_alive)
+    }
+
     fn name(&self) -> &str {
         &self.name
     }
+}
+
+/// The context variables at construction: tracing and logging of the application see in the credential what they saw there.
+fn current_context(py: Python<'_>) -> PyResult<Py<PyAny>> {
+    Ok(py.import("contextvars")?.call_method0("copy_context")?.unbind())
 }
 
 /// The event loop of a caller.
@@ -198,12 +227,17 @@ impl TokenDelivery {
 
 #[pymethods]
 impl TokenDelivery {
-    fn complete(&self, py: Python<'_>, token: &Bound<'_, PyAny>) {
-        self.send(read_token(token).map_err(|raised| refused(py, &self.name, raised)));
+    fn complete(&self, token: &Bound<'_, PyAny>) {
+        self.send(read_token(token).map_err(|raised| not_a_token(&self.name, token, raised)));
     }
 
     fn fail(&self, py: Python<'_>, error: Bound<'_, PyAny>) {
         self.send(Err(refused(py, &self.name, PyErr::from_value(error))));
+    }
+
+    /// Says that nothing will come, unless something has come already.
+    fn abandon(&self) {
+        drop(self.sender.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 

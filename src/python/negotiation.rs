@@ -6,7 +6,7 @@ use std::time::Duration;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyString, PyType};
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
 use crate::client::{Negotiated, SignalRClient};
 use crate::credential::Caller;
@@ -71,16 +71,10 @@ pub struct Answer {
     pub url: Py<PyString>,
 }
 
-impl<'py> IntoPyObject<'py> for Answer {
-    type Target = PyDict;
-    type Output = Bound<'py, PyDict>;
-    type Error = PyErr;
-
-    fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
+impl Answer {
+    /// The `NegotiationResponse`.
+    pub fn response<'py>(self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-        if self.negotiated.warn_of_length {
-            warn(py, &self.negotiated.length_warning())?;
-        }
         let signed = self.negotiated.signed;
         let answer = CLASS.import(py, "hubpass.models", "NegotiationResponse")?.call0()?;
         let members = answer.cast::<PyDict>()?;
@@ -89,6 +83,26 @@ impl<'py> IntoPyObject<'py> for Answer {
         answer.setattr(intern!(py, "_kid"), signed.kid.as_deref())?;
         answer.setattr(intern!(py, "_expires_on"), signed.expires_on)?;
         Ok(answer.cast_into()?)
+    }
+
+    /// The same, after a warning to the caller on whose thread we are.
+    pub fn response_with_warning<'py>(self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        if self.negotiated.warn_of_length {
+            warn(py, &self.negotiated.length_warning())?;
+        }
+        self.response(py)
+    }
+}
+
+/// For a coroutine: the `NegotiationResponse`, and a warning that it has to give, because no caller is on this thread.
+impl<'py> IntoPyObject<'py> for Answer {
+    type Target = PyTuple;
+    type Output = Bound<'py, PyTuple>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
+        let warning = self.negotiated.warn_of_length.then(|| self.negotiated.length_warning());
+        (self.response(py)?, warning).into_pyobject(py)
     }
 }
 

@@ -71,6 +71,10 @@ fn describe(event: &Event, attributes: &Bound<'_, PyDict>) -> PyResult<&'static 
             attributes.set_item("status", status)?;
             "request_failed"
         }
+        Event::RequestSucceeded { operation } => {
+            attributes.set_item("operation", operation)?;
+            "request_succeeded"
+        }
         Event::TokenFailed { credential, error } => {
             attributes.set_item("credential", credential)?;
             describe_error(error, attributes)?;

@@ -119,7 +119,7 @@ impl SignalRClient {
         let lend = || caller.insert(self.caller(py)).clone();
         if let Some(key) = self.client.key_in_hand(now, lend)? {
             let negotiated = self.client.sign(now, &negotiation, &key)?;
-            return Ok(Answer { negotiated, url: self.url.clone_ref(py) }.into_pyobject(py)?.into_any());
+            return Ok(Answer { negotiated, url: self.url.clone_ref(py) }.response_with_warning(py)?.into_any());
         }
         // What is wrong with the negotiation itself is told now and not after the wait.
         negotiation.check(now)?;
@@ -130,7 +130,7 @@ impl SignalRClient {
             return Ok(Bound::new(py, pending)?.into_any());
         }
         let answer = bridge::wait(py, asked.answer(client, url, caller, timeout))?;
-        Ok(answer.into_pyobject(py)?.into_any())
+        Ok(answer.response_with_warning(py)?.into_any())
     }
 
     /// Sends and waits.

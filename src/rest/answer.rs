@@ -128,7 +128,7 @@ fn unauthorized(operation: &str, proof: &Proof, answer: &Answer) -> Error {
     } else if reason.contains("signature") {
         (
             "the access key is not one of the resource's keys",
-            "Take a current AccessKey: az signalr key list -n <resource> -g <group>",
+            "Take a current AccessKey: az signalr key list -n <resource> -g <group>. If access keys are disabled (az signalr show --query disableLocalAuth), pass a credential of azure.identity.",
         )
     } else if reason.contains("audience") {
         (

@@ -62,8 +62,8 @@ pub enum Proof {
 pub struct Request {
     /// What it is for, in errors.
     pub purpose: &'static str,
-    /// How far it has to go.
-    pub reach: Reach,
+    /// Whom it goes to.
+    pub party: Party,
     /// The HTTP method.
     pub method: Method,
     /// The whole URL.
@@ -74,13 +74,27 @@ pub struct Request {
     pub body: Option<Body>,
 }
 
-/// How far a request goes, which decides where plain http is safe and whether a proxy may stand in between.
+/// Whom a request goes to, which decides where plain http is safe, whether a proxy may stand in between, and which setting
+/// an error speaks of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// To a service: https, or http on this machine.
-    Internet,
-    /// To the platform that this machine runs on, which is this machine or its own link (169.254.0.0/16). Never by proxy.
+pub enum Party {
+    /// The Entra authority.
+    Authority,
+    /// The platform that this machine runs on: this machine or its own link (169.254.0.0/16). Never by proxy.
     Platform,
+    /// The service.
+    Service,
+}
+
+impl Party {
+    /// The setting that holds the address.
+    pub fn setting(self) -> &'static str {
+        match self {
+            Self::Authority => "authority=",
+            Self::Platform => "the environment variable IDENTITY_ENDPOINT",
+            Self::Service => "Endpoint (or server_endpoint=)",
+        }
+    }
 }
 
 /// The body of a request. It may hold a client secret.

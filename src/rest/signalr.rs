@@ -12,7 +12,7 @@ use crate::error::{Code, Error, Result};
 use crate::jwt::Template;
 use crate::keys::SigningKey;
 use crate::negotiate::TOKEN_MAX;
-use crate::rest::{ACCESS_KEY, Body, Method, Reach, Request, SEND_TO_ALL};
+use crate::rest::{ACCESS_KEY, Body, Method, Party, Request, SEND_TO_ALL};
 use crate::secret::Secret;
 
 /// The version of the operations.
@@ -121,7 +121,7 @@ impl Unsigned {
         let body = self.body.map(|text| Body { content_type: "application/json; charset=utf-8", text });
         Request {
             purpose: self.purpose,
-            reach: Reach::Internet,
+            party: Party::Service,
             method: self.method,
             url,
             headers: vec![("authorization", authorization)],

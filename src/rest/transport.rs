@@ -2,10 +2,8 @@
 
 use std::error::Error as StdError;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest::{Certificate, Client, NoProxy, Proxy, redirect};
 use url::Url;
@@ -14,9 +12,9 @@ use zeroize::Zeroizing;
 use crate::endpoint::Endpoint;
 use crate::env::ProxyVariables;
 use crate::error::{Code, Error, Result};
-use crate::process::{self, ProcessState};
+use crate::process::{self, PerProcess, ProcessState};
 use crate::rest::answer::unexpected;
-use crate::rest::{Answer, BODY_MAX, Method, Reach, Request};
+use crate::rest::{Answer, BODY_MAX, Method, Party, Request};
 use crate::secret::Secret;
 use crate::world::Pending;
 
@@ -48,11 +46,11 @@ pub struct HttpTransport {
     remote: Connections,
 }
 
-/// The connections of the process that made them. They are dead in a forked child, which makes its own.
+/// Connections of one kind.
 struct Connections {
     proxies: ProxyVariables,
     ca_file: Option<PathBuf>,
-    made: ArcSwapOption<(u32, Client)>,
+    made: PerProcess<Client>,
 }
 
 impl HttpTransport {
@@ -66,7 +64,7 @@ impl HttpTransport {
     async fn exchange(&self, request: Request) -> Result<Answer> {
         let process = process::current()?;
         let endpoint = check_destination(&request)?;
-        let is_near = endpoint.is_loopback() || request.reach == Reach::Platform;
+        let is_near = endpoint.is_loopback() || request.party == Party::Platform;
         let connections = if is_near { &self.local } else { &self.remote };
         let client = connections.client(process)?;
         let failed = |error: reqwest::Error| transport_error(&request, &endpoint, error);
@@ -125,20 +123,12 @@ fn header_value(value: &Secret) -> Result<HeaderValue> {
 
 impl Connections {
     fn new(proxies: ProxyVariables, ca_file: Option<PathBuf>) -> Self {
-        Self { proxies, ca_file, made: ArcSwapOption::empty() }
+        Self { proxies, ca_file, made: PerProcess::new() }
     }
 
     fn client(&self, process: &ProcessState) -> Result<Client> {
-        if let Some((_, client)) = self.made.load().as_deref().filter(|(made_in, _)| *made_in == process.id()) {
-            return Ok(client.clone());
-        }
-        let client = self.build()?;
-        let replaced = self.made.swap(Some(Arc::new((process.id(), client.clone()))));
-        // Connections of a parent process belong to its runtime: closing them here would wait for threads that are gone.
-        if let Some(inherited) = replaced.filter(|replaced| replaced.0 != process.id()) {
-            std::mem::forget(inherited);
-        }
-        Ok(client)
+        let made = self.made.try_get(process.id(), || self.build())?;
+        Ok(Client::clone(&made))
     }
 
     #[allow(clippy::disallowed_methods, reason = "this file is the door of the network")]
@@ -185,13 +175,13 @@ fn check_destination(request: &Request) -> Result<Endpoint> {
     let endpoint = Endpoint::parse(&origin).map_err(|fault| {
         unsendable(format!("{} has no valid address: {fault}.", request.purpose), "Check the endpoint.")
     })?;
-    let is_on_link = request.reach == Reach::Platform && endpoint.is_link_local();
+    let is_on_link = request.party == Party::Platform && endpoint.is_link_local();
     if endpoint.is_private() || is_on_link {
         return Ok(endpoint);
     }
     Err(unsendable(
         format!("{} would send a token over plain http to {}.", request.purpose, endpoint.host()),
-        "Use https:// in the endpoint (or server_endpoint=); plain http is for this machine only.",
+        &format!("Use https:// in {}; plain http is for this machine only.", request.party.setting()),
     ))
 }
 
@@ -217,41 +207,63 @@ fn transport_error(request: &Request, endpoint: &Endpoint, error: reqwest::Error
     if has("invalid http") || has("invalid chunk") || has("message head is too large") {
         return unexpected(format!("{operation} was answered by {host} with something that is not HTTP ({cause})."));
     }
+    let setting = request.party.setting();
+    let broke_off = ["close_notify", "unexpected eof", "unexpected end of file", "connection reset", "broken pipe"];
     let (code, message, hint) = if error.is_timeout() {
         (
             Code::DeadlineExceeded,
             format!("{operation} failed: {host} did not answer within {} seconds.", REQUEST_MAX.as_secs()),
-            "Check the network to the endpoint: curl -I https://<host>/api/health",
+            format!("Check the network to {host}, and {setting}."),
         )
     } else if has("dns") || has("failed to lookup") || has("name resolution") {
         (
             Code::NameResolutionFailed,
             format!("{operation} failed: the name {host} does not resolve ({cause})."),
-            "Check Endpoint, and with a private endpoint the DNS zone privatelink.service.signalr.net.",
+            match request.party {
+                Party::Service => {
+                    format!(
+                        "Check {setting}, and with a private endpoint the DNS zone privatelink.service.signalr.net."
+                    )
+                }
+                _ => format!("Check {setting}."),
+            },
+        )
+    } else if broke_off.iter().any(|sign| has(sign)) {
+        (
+            Code::ConnectionFailed,
+            format!("{operation} failed: {host} broke the connection off ({cause})."),
+            format!("Try again; should it last, check {setting} and what stands between."),
         )
     } else if has("corrupt message") {
         (
             Code::TlsFailed,
             format!("{operation} failed: {host} does not speak TLS at this port ({cause})."),
-            "Check the port in Endpoint or Port=; the service listens for https on 443.",
+            format!("Check the port in {setting}; https is on 443."),
         )
     } else if has("certificate") || has("tls") {
         (
             Code::TlsFailed,
             format!("{operation} failed: the certificate of {host} is not accepted ({cause})."),
-            "If a company proxy inspects TLS, set SSL_CERT_FILE=<file with its root certificate>.",
+            "If a company proxy inspects TLS, pass ca_file=<file with its root certificate>, or set SSL_CERT_FILE."
+                .to_owned(),
         )
     } else if has("tunnel") || has("proxy") {
         (
             Code::NetworkBlocked,
             format!("{operation} failed: the proxy did not let it through to {host} ({cause})."),
-            "Allow the host at the proxy, or add it to NO_PROXY.",
+            "Allow the host at the proxy, or add it to NO_PROXY.".to_owned(),
         )
     } else {
         (
             Code::ConnectionFailed,
             format!("{operation} failed: no answer came from {host} ({cause})."),
-            "Check that the endpoint can be reached from this machine: curl -I https://<host>/api/health",
+            match request.party {
+                Party::Service => {
+                    "Check that the endpoint can be reached from this machine: curl -I https://<host>/api/health"
+                        .to_owned()
+                }
+                _ => format!("Check {setting}, and that this machine can reach {host}."),
+            },
         )
     };
     Error::new(code, message, hint).with_source(error)

@@ -1,4 +1,4 @@
-/** The demo in a browser: two tabs chat, and notice when the demo ends. */
+/** The demo in a browser: tabs chat, do not notice that keys rotate, and notice when the demo ends. */
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -6,6 +6,7 @@ import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
 
 import { allGone, Demo } from "./support/demo.js";
+import { kidOf } from "./support/tokens.js";
 import { LIMIT_MS, within } from "./support/watchdog.js";
 
 let browser;
@@ -76,6 +77,36 @@ test("two tabs chat through the service until Ctrl-C ends the demo", async (t) =
   for (const tab of [ann, bob]) await tab.hasState(/^(reconnecting|disconnected)$/);
 });
 
+test("tabs stay connected while keys rotate, and a third one joins with a later key", async (t) => {
+  const demo = new Demo(t);
+  const page = await demo.page();
+  const window = await openWindow(t);
+  const ann = await Tab.open(window, page);
+  const bob = await Tab.open(window, page);
+  await ann.join("Ann");
+  await bob.join("Bob");
+
+  const early = [await ann.kid(), await bob.kid()];
+  for (let rotations = 0; rotations < 2; rotations += 1) {
+    await demo.rotation();
+    const kid = demo.keys.at(-1);
+    assert.ok(!early.includes(kid));
+    for (const tab of [ann, bob]) await tab.showsKey(kid);
+  }
+
+  const cat = await Tab.open(window, page);
+  await cat.join("Cat");
+  assert.ok(demo.keys.indexOf(await cat.kid()) > Math.max(...early.map((kid) => demo.keys.indexOf(kid))));
+  await cat.say("Did you notice?");
+  for (const tab of [ann, bob, cat]) {
+    await tab.shows("Cat", "Did you notice?");
+    assert.equal(tab.negotiations.length, 2);
+    assert.equal(tab.sockets.length, 1);
+    assert.deepEqual(tab.closedSockets, []);
+    assert.deepEqual(tab.troubles, []);
+  }
+});
+
 test("a tab tells why it cannot join or send, and can join again", async (t) => {
   const demo = new Demo(t);
   const tab = await Tab.open(await openWindow(t), await demo.page());
@@ -113,6 +144,8 @@ class Tab {
   negotiations = [];
   /** Hosts to which WebSockets were opened. */
   sockets = [];
+  /** Hosts whose WebSockets are gone. */
+  closedSockets = [];
 
   static async open(window, url) {
     const tab = new Tab();
@@ -126,7 +159,11 @@ class Tab {
       const isPost = response.request().method() === "POST";
       if (isPost && response.url().includes("/negotiate")) tab.negotiations.push(response);
     });
-    tab.page.on("websocket", (socket) => tab.sockets.push(new URL(socket.url()).host));
+    tab.page.on("websocket", (socket) => {
+      const { host } = new URL(socket.url());
+      tab.sockets.push(host);
+      socket.on("close", () => tab.closedSockets.push(host));
+    });
     await tab.page.goto(url);
     return tab;
   }
@@ -135,6 +172,16 @@ class Tab {
     await this.page.fill("#name", name);
     await this.page.click("#join button");
     await this.hasState(/^connected$/);
+  }
+
+  /** The name of the key that let this tab in. */
+  async kid() {
+    return kidOf((await this.negotiations[0].json()).accessToken);
+  }
+
+  /** Wait until the page shows the key that signs now. */
+  async showsKey(kid) {
+    await this.page.locator("#key").filter({ hasText: `Key ${kid.slice(0, 8)} signs now` }).waitFor();
   }
 
   async hasState(pattern) {

@@ -8,6 +8,7 @@ import { delimiter, join } from "node:path";
 import { test } from "node:test";
 
 import { allGone, Demo } from "./support/demo.js";
+import { kidOf } from "./support/tokens.js";
 import { within } from "./support/watchdog.js";
 
 test("SIGTERM ends the demo, which ends the local Azure", async (t) => {
@@ -21,6 +22,19 @@ test("SIGTERM ends the demo, which ends the local Azure", async (t) => {
   assert.deepEqual(await ended(demo), { code: 0, signal: null });
   assert.equal(demo.errors, "");
   await allGone(children);
+});
+
+test("the chat has no key but those that its managed identity gets", async (t) => {
+  const demo = new Demo(t);
+  const page = await demo.page();
+
+  const answer = await fetch(`${page}chat/negotiate?user=Ann`, { method: "POST" });
+  const kid = kidOf((await answer.json()).accessToken);
+  await demo.printed(new RegExp(`^ *[0-9:]{8}  The temporary key ${kid} signs from now on\\.$`, "m"));
+
+  const health = await (await fetch(`${page}health`)).json();
+  assert.deepEqual([health.mode, health.credential, health.ready], ["entra", "ManagedIdentityCredential", true]);
+  assert.ok(demo.keys.includes(health.kid));
 });
 
 test("the demo says when the local Azure is gone", async (t) => {

@@ -1,7 +1,9 @@
 """The application server of the client tests: the real client, steered by each test through its requests.
 
-It finds the service in `SIGNALR_ENDPOINT` and the key in `SIGNALR_ACCESS_KEY`, writes one JSON line with its
-URL when it can be reached, and ends when its standard input does, so that it never outlives the tests.
+With `SIGNALR_ACCESS_KEY` it uses that key for the service at `SIGNALR_ENDPOINT`. Otherwise it uses Entra, with
+`SIGNALR_CONNECTION_STRING`, `SIGNALR_AUTHORITY` and `SIGNALR_CA_FILE`; `SIGNALR_RENEW_AT_ONCE` lets every key be due as
+soon as it is there. It writes one JSON line with its URL when it can be reached, and ends when its standard input does,
+so that it never outlives the tests.
 """
 
 import asyncio
@@ -15,22 +17,42 @@ from typing import Annotated, Any
 
 import uvicorn
 from azure.core.credentials import AzureKeyCredential
-from fastapi import Body, FastAPI
+from fastapi import Body, FastAPI, HTTPException
 
+from hubpass import KeyPolicy
 from hubpass.aio import SignalRServiceClient
 
+# Renewals that bring the same key again, as most of them do then, hardly pause the next one.
+RENEW_AT_ONCE = KeyPolicy(
+    renew_after=(timedelta(0), timedelta(0)),
+    retry_after=(timedelta(milliseconds=1), timedelta(milliseconds=1)),
+)
+
 app = FastAPI()
-credential = AzureKeyCredential(os.environ["SIGNALR_ACCESS_KEY"])
+access_key = os.environ.get("SIGNALR_ACCESS_KEY")
+credential = AzureKeyCredential(access_key) if access_key else None
 clients: dict[tuple[str, str | None], SignalRServiceClient] = {}
 
 
 def client_of(hub: str, application: str | None) -> SignalRServiceClient:
     """One client for each hub and application, made once and with one credential, as applications do it."""
     if (hub, application) not in clients:
-        clients[hub, application] = SignalRServiceClient(
-            os.environ["SIGNALR_ENDPOINT"], hub, credential, application_name=application
-        )
+        clients[hub, application] = new_client(hub, application)
     return clients[hub, application]
+
+
+def new_client(hub: str, application: str | None) -> SignalRServiceClient:
+    """A client with the access key or with Entra."""
+    if credential is not None:
+        return SignalRServiceClient(os.environ["SIGNALR_ENDPOINT"], hub, credential, application_name=application)
+    return SignalRServiceClient.from_connection_string(
+        os.environ["SIGNALR_CONNECTION_STRING"],
+        hub,
+        application_name=application,
+        authority=os.environ["SIGNALR_AUTHORITY"],
+        ca_file=os.environ["SIGNALR_CA_FILE"],
+        key_policy=RENEW_AT_ONCE if os.environ.get("SIGNALR_RENEW_AT_ONCE") else None,
+    )
 
 
 @app.post("/{hub}/negotiate")
@@ -57,7 +79,15 @@ async def send(
 @app.put("/key", status_code=204)
 async def update_key(key: Annotated[str, Body(embed=True)]) -> None:
     """Replace the access key in the credential that all clients share."""
+    if credential is None:
+        raise HTTPException(409, "This application has no access key.")
     credential.update(key)
+
+
+@app.delete("/{hub}/keys/{kid}")
+async def invalidate_key(hub: str, kid: str, application: str | None = None) -> dict[str, bool]:
+    """Report a temporary key dead."""
+    return {"dropped": client_of(hub, application).invalidate_key(kid)}
 
 
 async def serve(listener: socket.socket) -> None:

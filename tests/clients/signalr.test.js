@@ -5,6 +5,7 @@ import { after, before, test } from "node:test";
 
 import { App, Client } from "./support/app.js";
 import { Azure } from "./support/azure.js";
+import { challenge, refused } from "./support/tokens.js";
 import { within } from "./support/watchdog.js";
 
 let azure;
@@ -184,19 +185,3 @@ test("after a rotation old tokens are refused and an updated credential is let i
   assert.deepEqual(await open.messages(1), [["hello"]]);
   assert.deepEqual(await fresh.messages(1), [["hello"]]);
 });
-
-/** The client must not get in, and the service must have answered it with this status. */
-async function refused(client, status) {
-  await assert.rejects(client.start(), (error) => {
-    assert.match(error.message, new RegExp(`Status code '${status}'`));
-    return true;
-  });
-}
-
-/** The service's WWW-Authenticate answer to a negotiation with this token. */
-async function challenge(url, token) {
-  const address = url.replace("/client/?", "/client/negotiate?");
-  const answer = await fetch(address, { method: "POST", headers: { Authorization: `Bearer ${token}` } });
-  assert.equal(answer.status, 401);
-  return answer.headers.get("www-authenticate");
-}

@@ -1,33 +1,45 @@
 //! Making clients, and reading their tokens with a library that is not ours.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use hubpass::client::{SignalRClient, SignalROptions};
-use hubpass::clock::Now;
+use hubpass::client::{Credential, Negotiated, SignalRClient, SignalROptions};
+use hubpass::clock::{Clock, Now};
 use hubpass::connection_string::{Auth, ConnectionString};
+use hubpass::credential::Caller;
 use hubpass::endpoint::{ApplicationName, Endpoints, Hub};
 use hubpass::env::ProxyVariables;
 use hubpass::keys::SigningKey;
+use hubpass::negotiate::Negotiation;
+use hubpass::process::ThisProcess;
+use hubpass::rest::transport::HttpTransport;
+use hubpass::world::World;
 use hubpass::{Error, Result};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Map, Value};
 
 /// The time of all tests here: 2026-01-01T00:00:00.75Z. The fraction shows that times are cut and not rounded.
 pub fn now() -> Now {
-    Now::at(Duration::from_millis(1_767_225_600_750))
+    Now::at(Duration::from_millis(1_767_225_600_750), Duration::from_secs(3600))
 }
 
 /// A client that signs with `access_key`.
 pub fn client(endpoints: Endpoints, access_key: &str, hub: &str, application: &str) -> Result<SignalRClient> {
+    let transport = Arc::new(HttpTransport::new(ProxyVariables::default(), None));
     let options = SignalROptions {
         endpoints,
-        access_key: SigningKey::new(access_key, None),
+        credential: Credential::AccessKey(SigningKey::new(access_key, None)),
         application: ApplicationName::parse(application)?,
         timeout: Duration::from_secs(10),
-        observer: None,
-        proxies: ProxyVariables::default(),
+        world: World::new(Clock::System, Arc::new(ThisProcess), transport, None),
     };
     Ok(SignalRClient::new(options, Hub::parse(hub)?))
+}
+
+/// Signs with the key in hand, at the time of all tests here.
+pub fn negotiate(client: &SignalRClient, negotiation: &Negotiation<'_>) -> Result<Negotiated> {
+    let key = client.key_in_hand(now(), Caller::default)?.expect("an access key is always in hand");
+    client.sign(now(), negotiation, &key)
 }
 
 /// A client from a connection string with an access key, and that key.

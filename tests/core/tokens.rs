@@ -10,14 +10,14 @@ use hubpass::negotiate::{Identity, Negotiation, TOKEN_LARGE, TOKEN_MAX};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::support::{client, now, verified};
+use crate::support::{client, negotiate as negotiate_with, now, verified};
 
 const KEY: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
 
 fn sign(key: &str, user_id: &str, claims: Vec<(String, Value)>) -> hubpass::Result<String> {
     let client = client(Endpoints::from_arguments("https://abc.example", None, None)?, key, "hub", "")?;
     let negotiation = Negotiation { claims: Claims::from_pairs(claims)?, ..Negotiation::new(Identity::user(user_id)?) };
-    Ok(client.negotiate(now(), &negotiation)?.signed.token)
+    Ok(negotiate_with(&client, &negotiation)?.signed.token)
 }
 
 /// Any JSON value. Floats are left to the exactness test below, where equality is by bits.
@@ -98,10 +98,10 @@ fn a_new_key_signs_the_next_token() {
     let client = client(endpoints, KEY, "hub", "").unwrap();
     let other_hub = client.for_hub(hubpass::endpoint::Hub::parse("other").unwrap());
     let negotiation = Negotiation::new(Identity::user("user").unwrap());
-    verified(&client.negotiate(now(), &negotiation).unwrap().signed.token, KEY);
+    verified(&negotiate_with(&client, &negotiation).unwrap().signed.token, KEY);
     client.set_access_key(SigningKey::new("another key", None));
-    verified(&client.negotiate(now(), &negotiation).unwrap().signed.token, "another key");
-    verified(&other_hub.negotiate(now(), &negotiation).unwrap().signed.token, "another key");
+    verified(&negotiate_with(&client, &negotiation).unwrap().signed.token, "another key");
+    verified(&negotiate_with(&other_hub, &negotiation).unwrap().signed.token, "another key");
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn a_lifetime_has_bounds_and_ends_with_the_session() {
         let endpoints = Endpoints::from_arguments("https://abc.example", None, None)?;
         let mut negotiation = Negotiation::new(Identity::Anonymous);
         change(&mut negotiation);
-        client(endpoints, KEY, "hub", "")?.negotiate(now(), &negotiation).map(|answer| answer.signed.expires_on)
+        negotiate_with(&client(endpoints, KEY, "hub", "")?, &negotiation).map(|answer| answer.signed.expires_on)
     };
     const NOW: u64 = 1_767_225_600;
     assert_eq!(sign(|asked| asked.lifetime = Duration::from_secs(86_400)).unwrap(), NOW + 86_400);
@@ -138,7 +138,7 @@ fn a_lifetime_has_bounds_and_ends_with_the_session() {
         let endpoints = Endpoints::from_arguments("https://abc.example", None, None).unwrap();
         let negotiation =
             Negotiation { authentication_expires_on: Some(ended), ..Negotiation::new(Identity::Anonymous) };
-        let error = client(endpoints, KEY, "hub", "").unwrap().negotiate(now(), &negotiation).err().unwrap();
+        let error = negotiate_with(&client(endpoints, KEY, "hub", "").unwrap(), &negotiation).err().unwrap();
         assert_eq!(error.code(), Code::InvalidAuthenticationExpiresOn);
     }
 }

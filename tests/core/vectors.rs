@@ -16,7 +16,7 @@ use hubpass::{Error, Result};
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use crate::support::{client, client_from, code, now, verified};
+use crate::support::{client, client_from, code, negotiate as negotiate_with, now, verified};
 
 /// What the runner of a shape finds: members that `expect` may name, or our error.
 type Outcome = Result<Map<String, Value>>;
@@ -219,7 +219,7 @@ fn negotiate(input: &Value) -> Outcome {
     negotiation.close_on_authentication_expiration =
         options["close_on_authentication_expiration"].as_bool().unwrap_or_default();
     negotiation.authentication_expires_on = options["authentication_expires_on"].as_i64();
-    let signed = client.negotiate(now(), &negotiation)?.signed;
+    let signed = negotiate_with(&client, &negotiation)?.signed;
     let (header, payload) = verified(&signed.token, &key);
     let own: Vec<_> = payload.iter().filter(|(name, _)| !REGISTERED.contains(&name.as_str())).collect();
     Ok(members(json!({
@@ -239,7 +239,8 @@ fn rest_send(input: &Value) -> Outcome {
     let address = HubAddress { hub: Hub::parse(text("hub"))?, application };
     let key = Arc::new(SigningKey::new(text("access_key"), None));
     let request = send_to_all(&endpoints, &address, Message::new("target", &[])?, &[]).sign(&key, now(), "name")?;
-    let (_, payload) = verified(request.bearer.expose(), text("access_key"));
+    let bearer = request.headers[0].1.expose().strip_prefix("Bearer ").expect("a bearer");
+    let (_, payload) = verified(bearer, text("access_key"));
     let own: Vec<_> = payload.keys().filter(|name| !REGISTERED.contains(&name.as_str())).collect();
     Ok(members(json!({"url": request.url, "aud": payload["aud"], "claim_names": own})))
 }
@@ -249,7 +250,7 @@ fn claim_name(name: &str) -> Outcome {
     let client = client(Endpoints::from_arguments("https://abc", None, None)?, key, "hub", "")?;
     let mut negotiation = Negotiation::new(Identity::user("user")?);
     negotiation.claims = Claims::from_pairs([(name.to_owned(), json!("value"))])?;
-    let (_, payload) = verified(&client.negotiate(now(), &negotiation)?.signed.token, key);
+    let (_, payload) = verified(&negotiate_with(&client, &negotiation)?.signed.token, key);
     let found = payload.iter().find(|(_, value)| **value == "value").map(|(name, _)| name.clone());
     Ok(members(json!({"name": found})))
 }

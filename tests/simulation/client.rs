@@ -172,12 +172,9 @@ impl Subject {
         let clock = ManualClock::starting_at(BEGINNING);
         let outside = Arc::new(Outside { clock: clock.clone(), azure: Mutex::new(azure), arrivals: Mutex::default() });
         let process = Arc::new(SimulatedProcess::steady(1, luck));
-        let world = World {
-            clock: Clock::Manual(clock),
-            place: Arc::clone(&process) as Arc<dyn Place>,
-            transport: Arc::new(Network(Arc::clone(&outside))),
-            observer: None,
-        };
+        let place = Arc::clone(&process) as Arc<dyn Place>;
+        let transport = Arc::new(Network(Arc::clone(&outside)));
+        let world = World::new(Clock::Manual(clock), place, transport, None);
         let source = Arc::clone(&outside) as Arc<dyn TokenSource>;
         let options = SignalROptions {
             endpoints: Endpoints::from_arguments("https://sim.service.signalr.net", None, None).expect("an endpoint"),

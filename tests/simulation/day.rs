@@ -275,11 +275,10 @@ impl Day {
         validation.validate_exp = false;
         validation.validate_aud = false;
         let text = azure::key_text(key);
-        let decoded =
-            jsonwebtoken::decode::<Map<String, Value>>(token, &DecodingKey::from_secret(text.as_bytes()), &validation)
-                .unwrap_or_else(|error| panic!("{}: {error}", self.place()));
+        let decoded = jsonwebtoken::decode::<Claims>(token, &DecodingKey::from_secret(text.as_bytes()), &validation)
+            .unwrap_or_else(|error| panic!("{}: {error}", self.place()));
         assert_eq!(decoded.header.kid.as_deref(), Some(azure::kid(key).as_str()));
-        assert_eq!(decoded.claims["iat"], now.wall.as_secs());
+        assert_eq!(decoded.claims.iat, now.wall.as_secs());
 
         let azure = self.client.azure();
         let age = now.at - azure.issued(key);

@@ -54,6 +54,23 @@ element("say").addEventListener("submit", async (event) => {
   }
 });
 
+// A key is renewed when somebody needs one and finds it due. Few people join, so the pages ask, as health checks do.
+async function showKey() {
+  let text = "";
+  if (connection?.state === signalR.HubConnectionState.Connected) {
+    try {
+      const { kid, age } = await (await fetch("health")).json();
+      text = `Key ${kid.slice(0, 8)} signs now. It is ${Math.floor(age)} s old.`;
+    } catch {
+      text = "The server has no key.";
+    }
+  }
+  element("key").textContent = text;
+  setTimeout(showKey, 1000);
+}
+
+showKey();
+
 function addMessage(from, text) {
   const item = document.createElement("li");
   item.classList.toggle("own", from === name);

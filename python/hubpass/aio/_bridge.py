@@ -44,11 +44,13 @@ def begin_token(
 ) -> None:
     """Fetch a token in a task of the running loop. The core calls this through ``call_soon_threadsafe``.
 
-    A task that is cancelled, or whose loop is closed, drops ``delivery``, which tells the core that nothing will come.
+    A task that is cancelled says through ``delivery`` that nothing will come; a loop that ends, the core finds out
+    itself.
     """
     task = asyncio.get_running_loop().create_task(_fetch_token(get_token, scope, delivery))
     # A loop that is closed with tasks pending makes them complain when they are collected. For this one nobody waits
     # any more: the core has found another loop to fetch on.
+    task.add_done_callback(lambda _: delivery.abandon())
     task._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - what asyncio.gather does
     holder.hold(task)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -11,6 +12,7 @@ from hubpass._annotations import ClaimValue, NegotiateOptions, Transport
 from hubpass._base import SignalRServiceClientBase
 from hubpass._native import PendingNegotiation
 from hubpass.aio._bridge import flight
+from hubpass.exceptions import HubpassWarning
 from hubpass.models import DEFAULT_LIFETIME, NegotiationResponse
 
 if TYPE_CHECKING:
@@ -63,7 +65,9 @@ class SignalRServiceClient(SignalRServiceClientBase):
             timeout,
         )
         if isinstance(answer, PendingNegotiation):
-            return await flight(answer.start)
+            answer, warning = await flight(answer.start)
+            if warning is not None:
+                warnings.warn(warning, HubpassWarning, stacklevel=2)
         return answer
 
     async def send_to_all(

@@ -13,11 +13,23 @@ export class App {
     this.url = url;
   }
 
-  /** Start one for the given local Azure. Whoever starts it stops it. */
-  static async start(azure) {
-    const program = new PythonProgram(["tests/clients/negotiate_app.py"], {
-      environment: { SIGNALR_ENDPOINT: azure.endpoint, SIGNALR_ACCESS_KEY: azure.accessKey },
+  /** Start one for the given local Azure, with its access key. Whoever starts it stops it. */
+  static start(azure) {
+    return App.#start({ SIGNALR_ENDPOINT: azure.endpoint, SIGNALR_ACCESS_KEY: azure.accessKey });
+  }
+
+  /** Start one that has an Entra application's secret; `renewAtOnce` lets a key be due as soon as it is there. */
+  static startEntra(azure, { renewAtOnce = false } = {}) {
+    return App.#start({
+      SIGNALR_CONNECTION_STRING: azure.entra.connectionString,
+      SIGNALR_AUTHORITY: azure.entra.authority,
+      SIGNALR_CA_FILE: azure.entra.caFile,
+      SIGNALR_RENEW_AT_ONCE: renewAtOnce ? "yes" : "",
     });
+  }
+
+  static async #start(environment) {
+    const program = new PythonProgram(["tests/clients/negotiate_app.py"], { environment });
     const [, url] = await program.printed(/"url": "(.*?)"/);
     return new App(program, url);
   }
@@ -45,6 +57,11 @@ export class App {
     const url = new URL(`${this.url}/${hub}/send`);
     if (application) url.searchParams.set("application", application);
     await post("POST", url, { target: "message", arguments: args, excluded });
+  }
+
+  /** Report a temporary key dead; whether the application's client dropped one. */
+  async invalidateKey(hub, kid) {
+    return (await (await post("DELETE", `${this.url}/${hub}/keys/${kid}`)).json()).dropped;
   }
 
   /** Give the application's credential another key. */

@@ -14,6 +14,11 @@ export class Azure {
     this.#program = program;
     this.endpoint = ready.endpoint;
     this.accessKey = accessKeyOf(ready.primary_connection_string);
+    this.entra = {
+      connectionString: ready.entra_connection_string,
+      authority: ready.authority,
+      caFile: ready.ca_file,
+    };
     this.#control = { url: ready.control_url, authorization: `Bearer ${ready.control_token}` };
   }
 
@@ -71,6 +76,35 @@ export class Azure {
   async rotateKey() {
     const answer = await this.#order("POST", "/keys/rotate", { key: "primary" });
     this.accessKey = accessKeyOf(answer.primary_connection_string);
+  }
+
+  /** Make a new temporary key, which is given out from now on; the name of it. */
+  async rotateTemporaryKey() {
+    return (await this.#order("POST", "/temporary-keys/rotate", {})).kid;
+  }
+
+  /** Let one temporary key die. */
+  revokeTemporaryKey(kid) {
+    return this.#order("POST", "/temporary-keys/revoke", { kid });
+  }
+
+  /** Change for how many seconds temporary keys sign, old ones and new ones. */
+  setKeyLife(life) {
+    return this.#order("POST", "/temporary-keys/policy", { life });
+  }
+
+  setLocalAuthDisabled(disabled) {
+    return this.#order("POST", "/local-auth", { disabled });
+  }
+
+  /** Hold the next call of a route until it is released. */
+  holdNext(route) {
+    return this.#order("POST", "/faults", { route, hold: true });
+  }
+
+  /** Let the held calls go on; how many there were. */
+  async release() {
+    return (await this.#order("POST", "/held/release", {})).released;
   }
 
   async #order(method, path, order) {

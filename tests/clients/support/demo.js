@@ -17,6 +17,17 @@ export class Demo extends PythonProgram {
     return (await this.printed(/http:\/\/127\.0\.0\.1:\d+\//))[0];
   }
 
+  /** The names of the temporary keys that it has shown, in order. */
+  get keys() {
+    return [...this.output.matchAll(/The temporary key (\S+) signs from now on\./g)].map(([, kid]) => kid);
+  }
+
+  /** Wait until it shows another temporary key. */
+  async rotation() {
+    const count = this.keys.length;
+    await this.printed(new RegExp(`(?:key \\S+ signs[^]*){${count + 1}}`));
+  }
+
   /** What a terminal does on Ctrl-C: it signals every process of the group. */
   pressCtrlC() {
     process.kill(-this.child.pid, "SIGINT");

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 import hubpass
 from hubpass import _native
 from hubpass.emulator import Emulator
@@ -84,9 +86,20 @@ def test_the_first_screen_lets_a_real_client_in(tmp_path: Path) -> None:
         assert connection.user_id == "ada"
 
 
-def test_the_longer_example_runs() -> None:
+def run(code: str) -> dict[str, object]:
     names: dict[str, object] = {}
-    exec(compile(blocks("python")[1], "README.md", "exec"), names)  # noqa: S102 - the README is ours
+    exec(compile(code, "README.md", "exec"), names)  # noqa: S102 - the README is ours
+    return names
+
+
+def test_a_client_with_a_credential_says_what_it_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    names = run(blocks("python")[1])
+    assert isinstance(names["client"], hubpass.SignalRServiceClient)
+    assert "'mode': 'entra'" in capsys.readouterr().out
+
+
+def test_the_longer_example_runs() -> None:
+    names = run(blocks("python")[2])
     assert isinstance(names["answer"], hubpass.NegotiationResponse)
     assert isinstance(names["guest"], hubpass.NegotiationResponse)
 

@@ -76,7 +76,7 @@ def test_a_token_verifies_by_the_published_metadata_and_keys(azure: Azure) -> No
     assert azure.tls.get(newer["jwks_uri"]).json() == azure.tls.get(metadata["jwks_uri"]).json()
 
 
-REFUSALS: dict[str, tuple[dict[str, object], int, str, int]] = {
+REFUSALS: dict[str, tuple[dict[str, Any], int, str, int]] = {
     "a wrong secret": ({"client_secret": "wrong"}, 401, "invalid_client", 7000215),
     "no secret": ({"client_secret": ABSENT}, 401, "invalid_client", 7000218),
     "an unknown application": ({"client_id": OTHER_ID}, 400, "unauthorized_client", 700016),
@@ -145,7 +145,7 @@ def test_the_scope_decides_on_the_audience(azure: Azure, scope: str, audience: s
 def test_applications_belong_to_their_tenant(azure: Azure) -> None:
     other = azure.control.add_application(tenant_id=str(uuid.uuid4()))
     assert other.client_secret not in repr(other)
-    credentials = {"client_id": other.client_id, "client_secret": other.client_secret}
+    credentials: dict[str, Any] = {"client_id": other.client_id, "client_secret": other.client_secret}
     refused = azure.ask_entra(**credentials)
     assert refused.json()["error_codes"] == [700016]
     claims = claims_of(azure.entra_token(other.tenant_id, **credentials))

@@ -150,16 +150,10 @@ class SurrogateKey:
     key = "\udc80" * 40
 
 
-class EntraCredential:
-    def get_token(self, *_scopes: str) -> None:
-        raise AssertionError("nobody asked for a token")
-
-
 @pytest.mark.parametrize(
     ("credential", "hint"),
     [
         (KEY, "AzureKeyCredential(key)"),
-        (EntraCredential(), "Microsoft Entra ID is not supported in this version"),
         (EmptyKey(), "a key that is not empty"),
         (BytesKey(), "AzureKeyCredential(key)"),
         (NoneKey(), "AzureKeyCredential(key)"),
@@ -168,7 +162,7 @@ class EntraCredential:
         ({"key": KEY}, "AzureKeyCredential(key)"),
         (AzureKeyCredential, "AzureKeyCredential(key)"),
     ],
-    ids=["text", "Entra", "empty", "bytes", "None", "surrogate", "object", "dict", "class"],
+    ids=["text", "empty", "bytes", "None", "surrogate", "object", "dict", "class"],
 )
 def test_credentials_that_cannot_sign(client_kind: ClientKind, credential: Any, hint: str) -> None:
     with pytest.raises(ConfigurationError) as caught:

@@ -199,7 +199,6 @@ def test_the_key_is_not_printed(client_kind: ClientKind, capfd: pytest.CaptureFi
     ],
     ids=["colon", "misspelt", "no scheme", "commas", "version", "no name"],
 )
-@pytest.mark.filterwarnings("ignore:The connection string has an unreadable key:hubpass.HubpassWarning")
 def test_a_malformed_connection_string_is_not_echoed(client_kind: ClientKind, spoil: Callable[[str], str]) -> None:
     """Defect: ``ValueError: cannot parse 'Endpoint=...;AccessKey=...'``, with the key, in a log."""
     text = f"Endpoint={ENDPOINT};AccessKey={KEY};Version=1.0;"

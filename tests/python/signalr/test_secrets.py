@@ -38,7 +38,7 @@ CONNECTION_STRINGS = [
     f"Endpoint={ENDPOINT};AccessKey={KEY};ServerEndpoint=http://{KEY}@x",
     f"Endpoint={ENDPOINT};AuthType={KEY}",
     f"Endpoint={ENDPOINT};AuthType=azure.app;ClientId=canary-id;ClientSecret={KEY}",
-    f"Endpoint={ENDPOINT};AuthType=azure.app;ClientId=canary-id;TenantId=b;ClientSecret={KEY}",
+    f"Endpoint={ENDPOINT};AuthType=azure.app;ClientId=canary-id;TenantId=b;ClientCert={KEY}",
     KEY,
     f"{KEY[:-1]};{KEY[:-1]}",
     f'"Endpoint={ENDPOINT};AccessKey={KEY}"',
