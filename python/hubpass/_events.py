@@ -44,6 +44,9 @@ class Teller:
         logging = sys.modules.get("logging")
         if logging is None or name not in _LOGS:
             return
+        # Without any handler Python would print warnings on standard error; that is for the application to decide.
+        if not logging.getLogger("hubpass").handlers:
+            logging.getLogger("hubpass").addHandler(logging.NullHandler())
         logger, is_trouble, message = _LOGS[name]
         was_trouble = logger in self._in_trouble
         if is_trouble:

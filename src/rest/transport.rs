@@ -238,7 +238,7 @@ fn transport_error(request: &Request, endpoint: &Endpoint, error: reqwest::Error
         (
             Code::TlsFailed,
             format!("{operation} failed: {host} does not speak TLS at this port ({cause})."),
-            format!("Check the port in {setting}; https is on 443."),
+            format!("Check the port in {setting}, or Port= in the connection string; https is on 443."),
         )
     } else if has("certificate") || has("tls") {
         (

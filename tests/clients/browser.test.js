@@ -7,7 +7,7 @@ import { chromium } from "playwright-core";
 
 import { allGone, Demo } from "./support/demo.js";
 import { kidOf } from "./support/tokens.js";
-import { LIMIT_MS, within } from "./support/watchdog.js";
+import { eventually, LIMIT_MS, within } from "./support/watchdog.js";
 
 let browser;
 
@@ -74,7 +74,10 @@ test("two tabs chat through the service until Ctrl-C ends the demo", async (t) =
   assert.deepEqual(await within(demo.ended, "the end of the demo"), { code: 0, signal: null });
   assert.equal(demo.errors, "");
   await allGone(children);
-  for (const tab of [ann, bob]) await tab.hasState(/^(reconnecting|disconnected)$/);
+  for (const tab of [ann, bob]) {
+    await tab.hasState(/^(reconnecting|disconnected)$/);
+    await eventually(() => tab.closedSockets.length === 1, "the end of a tab's connection");
+  }
 });
 
 test("tabs stay connected while keys rotate, and a third one joins with a later key", async (t) => {
@@ -96,6 +99,7 @@ test("tabs stay connected while keys rotate, and a third one joins with a later 
 
   const cat = await Tab.open(window, page);
   await cat.join("Cat");
+  await demo.printed(new RegExp(await cat.kid()));
   assert.ok(demo.keys.indexOf(await cat.kid()) > Math.max(...early.map((kid) => demo.keys.indexOf(kid))));
   await cat.say("Did you notice?");
   for (const tab of [ann, bob, cat]) {

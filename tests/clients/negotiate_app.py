@@ -87,7 +87,7 @@ async def update_key(key: Annotated[str, Body(embed=True)]) -> None:
 @app.delete("/{hub}/keys/{kid}")
 async def invalidate_key(hub: str, kid: str, application: str | None = None) -> dict[str, bool]:
     """Report a temporary key dead."""
-    return {"dropped": client_of(hub, application).invalidate_key(kid)}
+    return {"dropped": await client_of(hub, application).invalidate_key(kid)}
 
 
 async def serve(listener: socket.socket) -> None:

@@ -77,9 +77,11 @@ class Permissions:
         """Take one role, or all of them (None), from an identity; returns how many it had of those."""
         before = self._assigned.get(object_id.lower(), [])
         kept = [found for found in before if role not in {None, found}]
-        self._assigned[object_id.lower()] = kept
-        self._changes.notify()
-        return len(before) - len(kept)
+        removed = len(before) - len(kept)
+        if removed:
+            self._assigned[object_id.lower()] = kept
+            self._changes.notify()
+        return removed
 
     def assignments(self) -> dict[str, list[str]]:
         """The roles of every identity that has any, by object id."""

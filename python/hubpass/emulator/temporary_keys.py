@@ -22,7 +22,7 @@ from hubpass.emulator.redaction import Redactor
 DEFAULT_LIFE = 90 * 60.0
 DEFAULT_ISSUE_FOR = 60 * 60.0
 # A demo with short keys may run for days; dead keys are kept only to say why they were refused.
-_MOST_KEYS = 1000
+_MOST_KEYS = 100
 
 Verdict = Literal["valid", "unknown", "expired", "revoked", "another signature"]
 
@@ -80,7 +80,8 @@ class TemporaryKeys:
         chosen = [key for key in self._keys.values() if kid in {None, key.kid} and self._lives(key)]
         for key in chosen:
             key.revoked = True
-        self._changes.notify()
+        if chosen:
+            self._changes.notify()
         return len(chosen)
 
     def set_policy(self, life: float | None, issue_for: float | None) -> None:

@@ -61,13 +61,19 @@ def test_the_user_assigned_identity_has_to_be_named(azure: Azure, selector: str)
         {"resource": [RESOURCE, RESOURCE]},
         {"api_version": ABSENT},
         {"api_version": "2017-09-01"},
-        {"client_id": "a", "mi_res_id": "b"},
     ],
     ids=str,
 )
 def test_a_bad_query_is_refused(azure: Azure, query: dict[str, Any]) -> None:
     assert azure.ask_identity(**query).status_code == 400
     assert azure.ask_identity().status_code == 200
+
+
+def test_an_identity_is_named_once(azure: Azure) -> None:
+    own = azure.emulator.user_assigned_client_id
+    assert azure.ask_identity(client_id=own, object_id=azure.emulator.user_assigned_object_id).status_code == 400
+    assert azure.ask_identity(client_id=[own, own]).status_code == 400
+    assert azure.ask_identity(client_id=own).status_code == 200
 
 
 @pytest.mark.parametrize("header", ["", "wrong", "ä"])
