@@ -15,6 +15,8 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hash
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 CRATES := .tools/crates-fetched
+MODEL := tests/model/Cargo.toml
+MODEL_CRATES := .tools/model-crates-fetched
 CHROMIUM := /usr/bin/chromium
 CLIENTS := tests/clients/node_modules/.package-lock.json
 CHAT := examples/chat/node_modules/.package-lock.json
@@ -30,7 +32,7 @@ setup: ## install what the other targets need (they do this by themselves)
 	@$(MAKE) --no-print-directory --silent --jobs=4 setup-steps
 
 .PHONY: setup-steps
-setup-steps: $(VENV)/.installed $(CRATES) $(CARGO_DENY) $(CHROMIUM) $(CLIENTS) $(CHAT)
+setup-steps: $(VENV)/.installed $(CRATES) $(MODEL_CRATES) $(CARGO_DENY) $(CHROMIUM) $(CLIENTS) $(CHAT)
 
 $(VENV)/.installed: requirements/dev.txt
 	echo 'setup: $(VENV)'
@@ -42,6 +44,11 @@ $(VENV)/.installed: requirements/dev.txt
 $(CRATES): Cargo.lock
 	echo 'setup: crates'
 	cargo fetch --locked --quiet
+	mkdir -p $(@D)
+	touch $@
+
+$(MODEL_CRATES): tests/model/Cargo.lock
+	cargo fetch --locked --quiet --manifest-path $(MODEL)
 	mkdir -p $(@D)
 	touch $@
 
@@ -72,9 +79,15 @@ lint: develop ## run the gates, .ci/*
 .PHONY: test
 test: lint ## run the gates and every test
 	cargo test --locked --quiet --features testing
+	cargo test --locked --quiet --manifest-path $(MODEL) --target-dir target/model
 	$(VENV)/bin/pytest --quiet
 	@test -x $(CHROMIUM) || { echo 'test: the browser tests need $(CHROMIUM): sudo apt-get install chromium' >&2; exit 1; }
 	npm --prefix tests/clients test
+
+# Replay one day with HUBPASS_SEED=<seed> cargo test --features testing --test simulation the_day_of_the_seed.
+.PHONY: chaos
+chaos: setup ## ten thousand simulated days of trouble
+	cargo test --locked --release --features testing --test simulation -- --ignored --nocapture
 
 .PHONY: demo
 demo: develop ## chat in two browser tabs against the local Azure; Ctrl-C ends it

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hubpass::claims::Claims;
-use hubpass::clock::Now;
+use hubpass::clock::Clock;
 use hubpass::jwt::Template;
 use hubpass::keys::SigningKey;
 use hubpass::negotiate::{Identity, Negotiation};
@@ -40,7 +40,7 @@ const CLAIMS: [(&str, &str); 3] =
 
 fn main() -> ExitCode {
     let user_ids: Vec<String> = (0..CALLS).map(|number| format!("user-{number:06}")).collect();
-    let now = Now::read();
+    let now = Clock::System.now();
     let template = Template::new(Arc::new(SigningKey::new(KEY, None)), AUDIENCE);
     let mut reference = Reference::new(now);
     let mut negotiation = Negotiation { claims: claims(), lifetime: LIFETIME, ..Negotiation::new(Identity::Anonymous) };

@@ -63,7 +63,8 @@ pub enum Event {
     },
 }
 
-/// Who wants to know. Called on whatever thread the event happens on; it must not fail and should not wait.
+/// Who wants to know. Called on whatever thread the event happens on, in order; it must not fail, and must not wait: what
+/// takes time belongs into a queue.
 pub trait Observer: Send + Sync {
     /// Takes an event.
     fn observe(&self, event: &Event);

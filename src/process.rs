@@ -4,7 +4,6 @@
 //! thread held at that moment. The child therefore never touches its parent's state: it publishes one of its own and
 //! leaves the other where it is.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,9 +30,6 @@ pub trait Place: Send + Sync {
 
     /// Starts a task.
     fn spawn(&self, task: Pending<'static, ()>) -> Result<()>;
-
-    /// Runs something that may wait, on a thread kept for that.
-    fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>);
 }
 
 /// The process that we are in.
@@ -55,13 +51,6 @@ impl Place for ThisProcess {
 
     fn spawn(&self, task: Pending<'static, ()>) -> Result<()> {
         current()?.spawn(task).map(drop)
-    }
-
-    fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
-        // Without threads nobody can be told anything, and the caller has been told of that itself.
-        if let Ok(process) = current() {
-            process.spawn_blocking(work);
-        }
     }
 }
 
@@ -85,21 +74,13 @@ impl<T> Deref for Owned<T> {
     }
 }
 
+impl<T> Default for PerProcess<T> {
+    fn default() -> Self {
+        Self { made: ArcSwapOption::empty() }
+    }
+}
+
 impl<T> PerProcess<T> {
-    /// Nothing yet.
-    pub const fn new() -> Self {
-        Self { made: ArcSwapOption::const_empty() }
-    }
-
-    /// That of `process`.
-    pub fn get(&self, process: u32, make: impl Fn() -> T) -> Arc<Owned<T>> {
-        let make = || Ok::<_, Infallible>(make());
-        match self.try_get(process, make) {
-            Ok(owned) => owned,
-            Err(never) => match never {},
-        }
-    }
-
     /// That of `process`, if it can be made.
     pub fn try_get<E>(&self, process: u32, make: impl Fn() -> Result<T, E>) -> Result<Arc<Owned<T>>, E> {
         loop {
@@ -169,11 +150,6 @@ impl ProcessState {
             return Err(exiting());
         }
         Ok(self.handle.spawn(task).abort_handle())
-    }
-
-    /// Runs something that may wait, on a thread kept for that. The exit of the process does not wait for its end.
-    pub fn spawn_blocking(&self, work: impl FnOnce() + Send + 'static) {
-        self.handle.spawn_blocking(work);
     }
 
     /// A random name for this process, for the service's logs.

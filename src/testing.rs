@@ -133,8 +133,4 @@ impl Place for SimulatedProcess {
         self.tasks().push(task);
         Ok(())
     }
-
-    fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send>) {
-        work();
-    }
 }

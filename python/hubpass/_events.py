@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections import deque
 
+from hubpass import _native, _threads
 from hubpass.models import Event
 
 # Type checkers know the name; to import it from `typing` would double the time that the package takes to import.
@@ -24,20 +27,53 @@ _LOGS: dict[str, tuple[str, bool | None, str]] = {
 }
 
 
-class Teller:
-    """Tells the application of events, and the loggers of changes of state: trouble once, and its end once."""
+# How many events may wait for a callback that dawdles. Beyond that the oldest are lost, not the memory of the process.
+_WAITING_MAX = 256
 
-    __slots__ = ("_callback", "_in_trouble")
+
+class Teller:
+    """Tells the application of events, and the loggers of changes of state: trouble once, and its end once.
+
+    Events are told in order, on a thread of their own that lives as long as there are any: a callback and a log handler
+    may take their time, and a fork in between leaves no lock behind.
+    """
+
+    __slots__ = ("_callback", "_in_trouble", "_served_by", "_waiting")
 
     def __init__(self, callback: Callable[[Event], object] | None) -> None:
         self._callback = callback
         self._in_trouble: set[str] = set()
+        self._waiting: deque[tuple[str, Mapping[str, object]]] = deque(maxlen=_WAITING_MAX)
+        self._served_by: int | None = None
 
     def __call__(self, name: str, attributes: Mapping[str, object]) -> None:
-        """Take an event of the core."""
-        self._log(name, attributes)
-        if self._callback is not None:
-            self._callback(Event(name, attributes))
+        """Take an event of the core, without waiting."""
+        if self._callback is None and "logging" not in sys.modules:
+            return
+        self._waiting.append((name, attributes))
+        # A process id and not a flag: in a forked child the thread that served its parent is not there.
+        process = os.getpid()
+        if self._served_by != process:
+            self._served_by = process
+            _threads.start(self._serve, "hubpass-events")
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                name, attributes = self._waiting.popleft()
+            except IndexError:
+                self._served_by = None
+                # Another may have come just before that line, and found somebody serving.
+                if not self._waiting or self._served_by is not None:
+                    return
+                self._served_by = os.getpid()
+                continue
+            self._log(name, attributes)
+            if self._callback is not None:
+                try:
+                    self._callback(Event(name, attributes))
+                except Exception as error:  # noqa: BLE001 - a callback that fails must not fail what it watches
+                    _native.write_unraisable(error, self._callback)
 
     def _log(self, name: str, attributes: Mapping[str, object]) -> None:
         # A program that has not imported logging has no handlers, and need not pay for the import.

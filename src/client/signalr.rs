@@ -163,9 +163,8 @@ impl SignalRClient {
             signed.expires_on = signed.expires_on.min(ends);
         }
         let warn_of_length = signed.is_large && self.large_token_told.first();
-        if let Some(observer) = self.shared.world.observer.as_ref().filter(|_| warn_of_length) {
-            // Told here and now: starting threads for it would be the only reason for them with an access key.
-            observer.observe(&Event::LargeToken { length: signed.token.len(), limit: TOKEN_MAX });
+        if warn_of_length {
+            self.shared.world.tell(&Event::LargeToken { length: signed.token.len(), limit: TOKEN_MAX });
         }
         Ok(Negotiated { signed, warn_of_length })
     }
@@ -228,9 +227,9 @@ impl SignalRClient {
         match &outcome {
             Err(error) => {
                 let (code, status) = (error.code().as_str(), error.status());
-                self.shared.world.tell(Event::RequestFailed { operation: operation.name, code, status });
+                self.shared.world.tell(&Event::RequestFailed { operation: operation.name, code, status });
             }
-            Ok(()) if had_failed => self.shared.world.tell(Event::RequestSucceeded { operation: operation.name }),
+            Ok(()) if had_failed => self.shared.world.tell(&Event::RequestSucceeded { operation: operation.name }),
             Ok(()) => {}
         }
         outcome

@@ -28,8 +28,8 @@ pub trait TokenSource: Send + Sync {
     fn fetch(&self, caller: Caller) -> Pending<'_, Result<FetchedToken, Fault>>;
 
     /// Whether a token can be fetched for this caller: one that has no event loop cannot run a coroutine.
-    fn can_fetch_for(&self, caller: &Caller) -> bool {
-        caller.is_alive()
+    fn can_fetch_for(&self, _caller: &Caller) -> bool {
+        true
     }
 
     /// The name of the credential, for errors and status.
@@ -77,10 +77,7 @@ impl From<Error> for Fault {
 pub struct Caller(Option<Arc<dyn CallerContext>>);
 
 /// What a source may borrow from its caller.
-pub trait CallerContext: Any + Send + Sync {
-    /// Whether it can still be used.
-    fn is_alive(&self) -> bool;
-}
+pub trait CallerContext: Any + Send + Sync {}
 
 impl Caller {
     /// A caller with something to lend.
@@ -92,11 +89,6 @@ impl Caller {
     pub fn context<T: CallerContext>(&self) -> Option<&T> {
         let context: &dyn Any = &**self.0.as_ref()?;
         context.downcast_ref()
-    }
-
-    /// Whether the caller can still lend what it lent.
-    pub fn is_alive(&self) -> bool {
-        self.0.as_ref().is_none_or(|context| context.is_alive())
     }
 }
 

@@ -60,6 +60,14 @@ impl TokenAnswer {
     /// The error for a refusal. Entra's code (AADSTS...) is repeated; its prose may quote what was sent and is not.
     pub fn refusal(answer: &Answer, purpose: &str, what: &str) -> Error {
         let status = answer.status;
+        if (300..=399).contains(&status) {
+            return Error::new(
+                Code::RedirectRefused,
+                format!("{purpose} was answered with a redirect, which would carry the secret to another place."),
+                "Check authority= (or IDENTITY_ENDPOINT): it has to be the final address.",
+            )
+            .with_status(status);
+        }
         let text = String::from_utf8_lossy(&answer.body);
         let code = text.find("AADSTS").map(|at| {
             let digits = text[at + 6..].chars().take_while(char::is_ascii_digit).take(12);
@@ -81,7 +89,6 @@ impl TokenAnswer {
             _ => format!("Check {what}, and scope=."),
         };
         let kind = match status {
-            300..=399 => Code::RedirectRefused,
             429 => Code::Throttled,
             _ => Code::IdentityUnavailable,
         };

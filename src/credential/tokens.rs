@@ -136,11 +136,12 @@ impl Tokens {
         match outcome {
             Ok((token, timeline)) => {
                 lease.complete(Arc::new(token), timeline, self.world.clock.now(), &*self.world.place);
-                self.world.tell(Event::TokenRenewed { credential: self.source.name().to_owned() });
+                self.world.tell(&Event::TokenRenewed { credential: self.source.name().to_owned() });
             }
             Err(error) => {
-                self.world.tell(Event::TokenFailed { credential: self.source.name().to_owned(), error: error.clone() });
-                lease.fail(error, self.world.clock.now(), &*self.world.place);
+                // Who hears of it and asks for the status finds what it has heard of.
+                lease.fail(error.clone(), self.world.clock.now(), &*self.world.place);
+                self.world.tell(&Event::TokenFailed { credential: self.source.name().to_owned(), error });
             }
         }
     }

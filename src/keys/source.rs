@@ -138,7 +138,7 @@ impl TemporaryKeys {
     /// Takes a report that the key of this name is dead. Says whether a key was dropped.
     pub fn report(&self, kid: &str, now: Now) -> bool {
         let reported = self.ring.report(kid, now, &*self.world.place);
-        self.world.tell(Event::KeyReported { reported });
+        self.world.tell(&Event::KeyReported { reported });
         reported == Reported::Dropped
     }
 
@@ -200,11 +200,11 @@ impl TemporaryKeys {
                 match self.ring.absorb(lease, key, sent, self.world.clock.now(), place) {
                     Absorbed::Renewed => {
                         self.counters.renewed.fetch_add(1, Ordering::Relaxed);
-                        self.world.tell(Event::KeyRenewed { kid });
+                        self.world.tell(&Event::KeyRenewed { kid });
                     }
                     Absorbed::Unchanged => {
                         self.counters.unchanged.fetch_add(1, Ordering::Relaxed);
-                        self.world.tell(Event::KeyUnchanged { kid });
+                        self.world.tell(&Event::KeyUnchanged { kid });
                     }
                     Absorbed::Late => {}
                 }
@@ -212,9 +212,10 @@ impl TemporaryKeys {
             // The lease is dropped, and one of those who wait leads with a loop of its own.
             Err(Fault::Abandoned) => {}
             Err(Fault::Failed(error)) => {
+                // Who hears of it and asks for the status finds what it has heard of.
+                lease.fail(error.clone(), self.world.clock.now(), place);
                 self.counters.failed.fetch_add(1, Ordering::Relaxed);
-                self.world.tell(Event::KeyFailed { error: error.clone() });
-                lease.fail(error, self.world.clock.now(), place);
+                self.world.tell(&Event::KeyFailed { error });
             }
         }
     }

@@ -192,7 +192,7 @@ pub fn from_arguments(
     let scope = keywords.scope()?;
     let source: Arc<dyn TokenSource> = match is_async(credential)? {
         Some(true) if client_is_async => Arc::new(AsyncCredential::new(credential, scope)?),
-        Some(false) if !client_is_async => Arc::new(Arc::new(SyncCredential::new(credential, scope)?)),
+        Some(false) if !client_is_async => Arc::new(SyncCredential::new(credential, scope)?),
         Some(_) => return Err(other_kind(credential, client_is_async).into()),
         None => return Err(unsupported_credential(credential).into()),
     };

@@ -72,15 +72,13 @@ fn refused(py: Python<'_>, name: &str, raised: PyErr) -> Error {
     .with_source(raised)
 }
 
-/// The error for an answer of a credential that is no token.
-fn not_a_token(name: &str, answer: &Bound<'_, PyAny>, raised: PyErr) -> Error {
-    let class = class_name(answer);
+/// The error for an answer of a credential that is no token. What was wrong with it may quote it and stays untold.
+fn not_a_token(name: &str, answer: &Bound<'_, PyAny>) -> Error {
     Error::new(
         Code::IdentityUnavailable,
-        format!("{name} gave something that is not an access token ({class})."),
+        format!("{name} gave something that is not an access token ({}).", class_name(answer)),
         "get_token() has to return an object with token (a str) and expires_on (seconds since 1970), as azure.core.credentials.AccessToken has.",
     )
-    .with_source(raised)
 }
 
 /// A credential whose methods block.
@@ -97,27 +95,28 @@ impl SyncCredential {
         Ok(Self { credential: credential.clone().unbind(), scope, name: class_name(credential), context })
     }
 
-    fn call(&self, py: Python<'_>) -> Result<FetchedToken, Error> {
-        let run = || {
-            let method = token_method(self.credential.bind(py))?;
-            // A context cannot be entered twice at once, so each call has a copy.
-            self.context.bind(py).call_method0("copy")?.call_method1("run", (method, &self.scope))
-        };
-        let token = run().map_err(|raised| refused(py, &self.name, raised))?;
-        read_token(&token).map_err(|raised| not_a_token(&self.name, &token, raised))
+    /// Begins to call the credential, on a thread that Python made. A thread of ours would be unwound through Rust frames
+    /// when the interpreter ends while the credential runs Python code, which aborts the process.
+    fn begin(&self, py: Python<'_>, delivery: TokenDelivery) -> PyResult<()> {
+        let method = token_method(self.credential.bind(py))?;
+        // A context cannot be entered twice at once, so each call has a copy.
+        let context = self.context.bind(py).call_method0("copy")?;
+        let begin = py.import("hubpass._threads")?.getattr("begin_token")?;
+        begin.call1((context, method, &self.scope, delivery)).map(drop)
     }
 }
 
-impl TokenSource for std::sync::Arc<SyncCredential> {
+impl TokenSource for SyncCredential {
     fn fetch(&self, _caller: Caller) -> Pending<'_, Result<FetchedToken, Fault>> {
-        let credential = Self::clone(self);
-        Box::pin(async move {
-            let call = move || Python::try_attach(|py| credential.call(py));
-            match tokio::task::spawn_blocking(call).await {
-                Ok(Some(outcome)) => Ok(outcome?),
-                // The interpreter or the runtime is gone, and with it everybody who waits.
-                Ok(None) | Err(_) => Err(Fault::Abandoned),
+        Box::pin(async {
+            let (sender, receiver) = oneshot::channel();
+            let delivery = TokenDelivery { sender: Mutex::new(Some(sender)), name: self.name.clone() };
+            match Python::try_attach(|py| self.begin(py, delivery).map_err(|raised| refused(py, &self.name, raised))) {
+                Some(begun) => begun?,
+                // The interpreter is gone, and with it everybody who waits.
+                None => return Err(Fault::Abandoned),
             }
+            Ok(receiver.await.map_err(|_| Fault::Abandoned)??)
         })
     }
 
@@ -201,7 +200,10 @@ impl LoopContext {
     }
 }
 
-impl CallerContext for LoopContext {
+impl CallerContext for LoopContext {}
+
+impl LoopContext {
+    /// Whether the loop runs.
     fn is_alive(&self) -> bool {
         let is_running = |py: Python<'_>| self.event_loop.bind(py).call_method0("is_running")?.extract::<bool>();
         Python::try_attach(|py| is_running(py).unwrap_or(false)).unwrap_or(false)
@@ -228,7 +230,7 @@ impl TokenDelivery {
 #[pymethods]
 impl TokenDelivery {
     fn complete(&self, token: &Bound<'_, PyAny>) {
-        self.send(read_token(token).map_err(|raised| not_a_token(&self.name, token, raised)));
+        self.send(read_token(token).map_err(|_| not_a_token(&self.name, token)));
     }
 
     fn fail(&self, py: Python<'_>, error: Bound<'_, PyAny>) {

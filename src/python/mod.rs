@@ -35,6 +35,8 @@ mod _native {
     #[pymodule_export]
     use super::errors::error_codes;
     #[pymodule_export]
+    use super::errors::write_unraisable;
+    #[pymodule_export]
     use super::negotiation::PendingNegotiation;
     #[pymodule_export]
     use super::signalr::SignalRClient;

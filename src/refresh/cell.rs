@@ -89,6 +89,11 @@ impl<T> Held<T> {
         self.age(now) < self.timeline.usable_for
     }
 
+    /// Whether it would be good if nobody had set the wall clock.
+    fn is_young_since_boot(&self, now: Now) -> bool {
+        now.since_boot().saturating_sub(self.timeline.sent.since_boot()) < self.timeline.usable_for
+    }
+
     /// The age at which a process renews that drew `fraction`.
     fn renew_at(&self, fraction: f64) -> Duration {
         let (from, to) = self.timeline.renew_after;
@@ -138,6 +143,8 @@ struct State {
     /// How many fetches have failed in a row.
     failures: u32,
     pause: Option<Pause>,
+    /// Whether a pause was cut short because the wall clock had jumped, since the last value came.
+    jump_forgiven: bool,
     /// What this process drew, between 0 and 1.
     fraction: Option<f64>,
 }
@@ -185,7 +192,8 @@ impl<T> Cell<T> {
         let flights = self.inner.flights(place);
         let mut state = flights.lock();
         // Read again under the lock: a fetch may have ended since.
-        let held = self.inner.held.load_full().filter(|held| held.is_usable(now));
+        let newest = self.inner.held.load_full();
+        let held = newest.clone().filter(|held| held.is_usable(now));
         if let Some(held) = &held {
             let fraction = *state.fraction.get_or_insert_with(|| place.random());
             let renew_at = held.renew_at(fraction);
@@ -206,7 +214,12 @@ impl<T> Cell<T> {
                 None => Acquired::Wait(Ticket::new(&flights, &mut state, number)),
             };
         }
-        if let Some((pause, remaining)) = state.pause.as_ref().and_then(|pause| Some((pause, pause.remaining(now)?))) {
+        // A value that is too old by the wall clock alone is probably good, and a fetch will tell: it does not wait for the
+        // end of a pause, but once.
+        let is_aged_by_jump = held.is_none() && newest.is_some_and(|newest| newest.is_young_since_boot(now));
+        let is_forgiven = is_aged_by_jump && !std::mem::replace(&mut state.jump_forgiven, true);
+        let pause = state.pause.as_ref().filter(|_| !is_forgiven);
+        if let Some((pause, remaining)) = pause.and_then(|pause| Some((pause, pause.remaining(now)?))) {
             let error = || pause.error.clone().with_retry_after(Some(remaining));
             return held.map_or_else(|| Acquired::Fail(error()), Acquired::Serve);
         }
@@ -345,6 +358,7 @@ impl<T> Lease<T> {
                     self.cell.held.store(Some(Held::new(value, timeline)));
                     state.failures = 0;
                     state.pause = None;
+                    state.jump_forgiven = false;
                     state.flight = None;
                     std::mem::take(&mut state.wakers)
                 }
@@ -446,4 +460,5 @@ fn milliseconds(duration: Duration) -> u64 {
 }
 
 #[cfg(all(test, feature = "testing"))]
+#[path = "cell/tests.rs"] // Named, because the model checker includes this file from elsewhere.
 mod tests;

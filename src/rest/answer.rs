@@ -37,10 +37,12 @@ pub fn temporary_key(proof: &Proof, answer: &Answer) -> Result<TemporaryKey> {
     let body: Body = serde_json::from_slice(&answer.body).map_err(|_| {
         // The error of the parser would quote the answer.
         unexpected(format!("{} was answered with something that is not a key.", ACCESS_KEY.name))
+            .with_status(answer.status)
     })?;
     let is_a_name = |name: &str| !name.is_empty() && name.len() <= NAME_MAX && !name.chars().any(char::is_control);
     if !is_a_name(&body.key_id) || body.access_key.expose().is_empty() || body.access_key.expose().len() > KEY_MAX {
-        return Err(unexpected(format!("{} was answered with a key that cannot be one.", ACCESS_KEY.name)));
+        let message = format!("{} was answered with a key that cannot be one.", ACCESS_KEY.name);
+        return Err(unexpected(message).with_status(answer.status));
     }
     Ok(TemporaryKey::new(body.key_id, body.access_key))
 }

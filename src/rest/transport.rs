@@ -123,7 +123,7 @@ fn header_value(value: &Secret) -> Result<HeaderValue> {
 
 impl Connections {
     fn new(proxies: ProxyVariables, ca_file: Option<PathBuf>) -> Self {
-        Self { proxies, ca_file, made: PerProcess::new() }
+        Self { proxies, ca_file, made: PerProcess::default() }
     }
 
     fn client(&self, process: &ProcessState) -> Result<Client> {

@@ -17,9 +17,10 @@ from typing import Annotated, Any
 
 import uvicorn
 from azure.core.credentials import AzureKeyCredential
-from fastapi import Body, FastAPI, HTTPException
+from fastapi import Body, FastAPI, HTTPException, Request
+from fastapi.responses import JSONResponse
 
-from hubpass import KeyPolicy
+from hubpass import HubpassError, KeyPolicy
 from hubpass.aio import SignalRServiceClient
 
 # Renewals that bring the same key again, as most of them do then, hardly pause the next one.
@@ -53,6 +54,12 @@ def new_client(hub: str, application: str | None) -> SignalRServiceClient:
         ca_file=os.environ["SIGNALR_CA_FILE"],
         key_policy=RENEW_AT_ONCE if os.environ.get("SIGNALR_RENEW_AT_ONCE") else None,
     )
+
+
+@app.exception_handler(HubpassError)
+async def explain(_: Request, error: HubpassError) -> JSONResponse:
+    """Answer with the error's code; after an error that nobody handles, the web server would drop the connection."""
+    return JSONResponse({"code": error.code}, status_code=502)
 
 
 @app.post("/{hub}/negotiate")

@@ -232,11 +232,6 @@ impl Subject {
         !self.deadlines.is_empty()
     }
 
-    /// How many tasks have not ended.
-    pub fn tasks(&self) -> usize {
-        self.process.pending()
-    }
-
     /// The current key, good or not.
     pub fn key_in_hand(&self) -> Option<KeyId> {
         self.keys.ring().current().map(|held| azure::key_of(held.value().kid()))

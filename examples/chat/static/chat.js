@@ -62,7 +62,7 @@ async function showKey() {
       const { kid, age } = await (await fetch("health")).json();
       text = `Key ${kid.slice(0, 8)} signs now. It is ${Math.floor(age)} s old.`;
     } catch {
-      text = "The server has no key.";
+      text = "The server names no key.";
     }
   }
   element("key").textContent = text;

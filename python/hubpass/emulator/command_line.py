@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--key-issue-for",
         type=_seconds,
-        default=3600.0,
+        default=300.0,
         help=f"time for which the same temporary access key is given out, {seconds}",
     )
     roles = parser.add_mutually_exclusive_group()

@@ -41,7 +41,7 @@ class Emulator:
     `service_mode`, `Serverless` (default) or `Default`; `access_key`, the primary key (default: random);
     `ping_interval`, `client_timeout` and `handshake_timeout` in seconds (defaults: those of the service);
     `key_life` and `key_issue_for`, seconds for which a temporary access key signs (default 5400) and is given
-    out (default 3600); `roles`, the built-in roles of all identities (default: `SignalR Service Owner`);
+    out (default 300); `roles`, the built-in roles of all identities (default: `SignalR Service Owner`);
     `local_auth_disabled`, whether the static keys are refused (default: no);
     `start_timeout`, seconds to wait for the emulator to be ready; `show_log`, whether its log goes to this
     process's standard error as well.

@@ -15,8 +15,12 @@ use hubpass_model::refresh::cell::{Acquired, Cell, CellPolicy, Lease, Settlement
 use loom::future::block_on;
 use loom::thread;
 
-/// How often a thread may be interrupted at will, besides the waits of its own. Known bugs of this kind need two.
+/// How often threads may be interrupted at will, besides the waits of their own. Every bug that was tried on this needs
+/// three at most.
 const INTERRUPTIONS: usize = 3;
+
+/// The same where three threads do the same, so that there are many orders and most are alike.
+const INTERRUPTIONS_OF_EQUALS: usize = 2;
 
 const RENEW_AFTER: Duration = Duration::from_secs(100);
 const USABLE_FOR: Duration = Duration::from_secs(200);
@@ -127,9 +131,9 @@ fn failure() -> Error {
 }
 
 /// Tries every order in which threads can run `meet`.
-fn in_every_order(meet: impl Fn() + Sync + Send + 'static) {
+fn in_every_order(interruptions: usize, meet: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(INTERRUPTIONS);
+    builder.preemption_bound = Some(interruptions);
     builder.max_branches = 10_000;
     builder.check(meet);
 }
@@ -147,11 +151,9 @@ fn three<T: Send + 'static>(meeting: &Arc<Meeting>, run: impl Fn(&Meeting) -> T 
 
 #[test]
 fn one_of_three_leads_and_all_are_served() {
-    in_every_order(|| {
+    in_every_order(INTERRUPTIONS_OF_EQUALS, || {
         let meeting = Meeting::new();
-        let outcomes = three(&meeting, |meeting| {
-            meeting.obtain(at(0), |lease| meeting.complete(lease, "new", at(0)))
-        });
+        let outcomes = three(&meeting, |meeting| meeting.obtain(at(0), |lease| meeting.complete(lease, "new", at(0))));
         assert_eq!(outcomes, [Ok("new"); 3]);
         assert_eq!(meeting.leases(), 1);
     });
@@ -159,7 +161,7 @@ fn one_of_three_leads_and_all_are_served() {
 
 #[test]
 fn one_of_three_fails_and_all_are_told() {
-    in_every_order(|| {
+    in_every_order(INTERRUPTIONS_OF_EQUALS, || {
         let meeting = Meeting::new();
         let outcomes = three(&meeting, |meeting| meeting.obtain(at(0), |lease| meeting.fail(lease, at(0))));
         assert_eq!(outcomes, [Err(Code::ServiceUnavailable); 3]);
@@ -169,7 +171,7 @@ fn one_of_three_fails_and_all_are_told() {
 
 #[test]
 fn a_dropped_lease_is_taken_over() {
-    in_every_order(|| {
+    in_every_order(INTERRUPTIONS_OF_EQUALS, || {
         let meeting = Meeting::new();
         let outcomes = three(&meeting, |meeting| {
             meeting.obtain(at(0), |lease| match meeting.leases() {
@@ -184,7 +186,7 @@ fn a_dropped_lease_is_taken_over() {
 
 #[test]
 fn what_is_due_is_renewed_once_and_everybody_is_served() {
-    in_every_order(|| {
+    in_every_order(INTERRUPTIONS_OF_EQUALS, || {
         let meeting = Meeting::holding("old");
         let now = at(RENEW_AFTER.as_secs());
         let outcomes = three(&meeting, move |meeting| meeting.obtain(now, |lease| meeting.complete(lease, "new", now)));
@@ -196,7 +198,7 @@ fn what_is_due_is_renewed_once_and_everybody_is_served() {
 
 #[test]
 fn a_failed_renewal_takes_nothing_away() {
-    in_every_order(|| {
+    in_every_order(INTERRUPTIONS_OF_EQUALS, || {
         let meeting = Meeting::holding("old");
         let now = at(RENEW_AFTER.as_secs());
         let outcomes = three(&meeting, move |meeting| meeting.obtain(now, |lease| meeting.fail(lease, now)));
@@ -208,7 +210,7 @@ fn a_failed_renewal_takes_nothing_away() {
 /// One thread finds that what is held is dead while another renews it and a third one asks.
 #[test]
 fn who_takes_away_what_is_dead_takes_nothing_else_away() {
-    in_every_order(|| {
+    in_every_order(INTERRUPTIONS, || {
         let meeting = Meeting::holding("old");
         let now = at(RENEW_AFTER.as_secs());
         let renewing = Arc::clone(&meeting);
@@ -234,7 +236,7 @@ fn a_lost_lease_leaves_nobody_waiting_and_nothing_older_in_place() {
         |lease: Lease<&'static str>| lease.settle(at(60), &Process(1), |_| Settlement::Drop),
         |lease: Lease<&'static str>| drop(lease),
     ] {
-        in_every_order(move || {
+        in_every_order(INTERRUPTIONS, move || {
             let meeting = Meeting::new();
             let Acquired::Lead(lost) = meeting.cell.acquire(at(0), &Process(1)) else { panic!("an empty cell leads") };
             let Acquired::Wait(ticket) = meeting.cell.acquire(at(0), &Process(1)) else { panic!("it is under way") };
@@ -263,7 +265,7 @@ fn a_lost_lease_leaves_nobody_waiting_and_nothing_older_in_place() {
 /// A caller that looks once and gives up leaves the others as they were.
 #[test]
 fn who_stops_waiting_takes_nothing_from_the_others() {
-    in_every_order(|| {
+    in_every_order(INTERRUPTIONS, || {
         let meeting = Meeting::new();
         let Acquired::Lead(lease) = meeting.cell.acquire(at(0), &Process(1)) else { panic!("an empty cell leads") };
         meeting.begin();
@@ -284,14 +286,13 @@ fn who_stops_waiting_takes_nothing_from_the_others() {
 /// The threads of a forked child meet for the first time, at a cell whose parent was fetching.
 #[test]
 fn the_threads_of_a_forked_child_share_one_lease() {
-    in_every_order(|| {
+    in_every_order(INTERRUPTIONS_OF_EQUALS, || {
         let meeting = Meeting::new();
         let Acquired::Lead(parents) = meeting.cell.acquire(at(0), &Process(0)) else { panic!("an empty cell leads") };
         // No thread of the parent is in the child.
         std::mem::forget(parents);
-        let outcomes = three(&meeting, |meeting| {
-            meeting.obtain(at(0), |lease| meeting.complete(lease, "the child's", at(0)))
-        });
+        let outcomes =
+            three(&meeting, |meeting| meeting.obtain(at(0), |lease| meeting.complete(lease, "the child's", at(0))));
         assert_eq!(outcomes, [Ok("the child's"); 3]);
         assert_eq!(meeting.leases(), 1);
     });

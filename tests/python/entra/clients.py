@@ -74,7 +74,9 @@ class Days:
 
     def __init__(self, azure: Azure) -> None:
         self._control = azure.control
-        self.clock = _native.ManualClock(int(azure.control.state().now))
+        # Only builds for tests have this clock, so the stub of the package does not mention it.
+        native: Any = _native
+        self.clock = native.ManualClock(int(azure.control.state().now))
 
     def pass_by(self, seconds: float) -> None:
         self.clock.advance(seconds)

@@ -12,14 +12,14 @@ from azure.core.credentials import AccessToken, AccessTokenInfo
 
 from emulator.support import Azure
 from entra.clients import AsyncCredential, Client, assert_accepted, client_with, credential_of, requests
-from hubpass import ServiceError
+from hubpass import HubpassError, ServiceError
 from hubpass.aio import SignalRServiceClient as AsyncClient
 from signalr.client_kind import ASYNC, SYNC, ClientKind
 
 SCOPE = "https://signalr.azure.com/.default"
 
 
-class Boom(Exception):
+class BoomError(Exception):
     """What a broken credential raises."""
 
 
@@ -84,7 +84,7 @@ def test_the_scope_is_an_option(client_kind: ClientKind, azure: Azure) -> None:
 
 
 def test_what_a_credential_raises_is_the_cause(client_kind: ClientKind, azure: Azure) -> None:
-    raised = Boom("canary of the credential")
+    raised = BoomError("canary of the credential")
 
     def give() -> None:
         raise raised
@@ -92,12 +92,12 @@ def test_what_a_credential_raises_is_the_cause(client_kind: ClientKind, azure: A
     error = refused(client_kind, azure, give)
     assert error.__cause__ is raised
     assert "Homemade" in error.message
-    assert "Boom" in error.message
+    assert "BoomError" in error.message
     assert "canary" not in f"{error} {error!r} {vars(error)}"
 
 
 def test_calls_of_a_failed_credential_fail_at_once_with_the_same_cause(client_kind: ClientKind, azure: Azure) -> None:
-    raised = Boom()
+    raised = BoomError()
     calls: list[None] = []
 
     def give() -> None:
@@ -109,7 +109,7 @@ def test_calls_of_a_failed_credential_fail_at_once_with_the_same_cause(client_ki
         with pytest.raises(ServiceError) as caught:
             client.negotiate("ada")
         assert caught.value.__cause__ is raised
-    assert caught.value.retry_after is not None
+        assert caught.value.retry_after is not None
     assert len(calls) == 1
 
 
@@ -151,7 +151,7 @@ def test_a_token_that_never_expires(client_kind: ClientKind, azure: Azure, expir
 @pytest.mark.parametrize("text", ["two\r\nlines: x", "nul\0", "\udc80"])
 def test_a_token_that_no_header_can_carry(client_kind: ClientKind, azure: Azure, text: str) -> None:
     token = SimpleNamespace(token=text, expires_on=2**31)
-    with pytest.raises(ServiceError):
+    with pytest.raises(HubpassError):
         client_with(client_kind, azure, method_of(client_kind, "get_token", lambda: token)).warm_up()
     assert requests(azure, "access_key") == 0
 

@@ -74,7 +74,8 @@ def negotiate_on_loops(client: Client, azure: Azure) -> list[NegotiationResponse
         # Each task runs until it waits for the key, because none of them can have one yet.
         await asyncio.sleep(0)
         await asyncio.to_thread(barrier.wait, WATCHDOG)
-        return await asyncio.gather(*tasks)
+        answers: list[NegotiationResponse] = await asyncio.gather(*tasks)
+        return answers
 
     azure.control.fail_next("token", hold=True)
     with ThreadPoolExecutor(LOOPS) as pool:

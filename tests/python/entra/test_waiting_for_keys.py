@@ -4,6 +4,7 @@ import asyncio
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,7 @@ def test_a_wrong_argument_is_told_before_the_wait(client_kind: ClientKind, azure
     azure.control.fail_next("token", hold=True)
     with pytest.raises(ValueError, match="user id"):
         client.negotiate("")
-    wrong = [{"claims": {"exp": object()}}, {"lifetime": 5}, {"transports": ["Carrier pigeon"]}]
+    wrong: list[dict[str, Any]] = [{"claims": {"exp": object()}}, {"lifetime": 5}, {"transports": ["Carrier pigeon"]}]
     for options in wrong:
         with pytest.raises(ValueError):  # noqa: PT011 - which one it is, the tests of arguments check
             client.negotiate("ada", **options)
