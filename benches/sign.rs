@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hubpass::claims::Claims;
-use hubpass::clock::Clock;
+use hubpass::clock::{Clock, Now};
 use hubpass::jwt::Template;
 use hubpass::keys::SigningKey;
 use hubpass::negotiate::{Identity, Negotiation};

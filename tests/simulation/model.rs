@@ -4,6 +4,7 @@
 //! process drew, the next call fetches another. One fetch is under way at a time; after a minute it counts as lost, a
 //! success of it is still welcome and a failure is not. After a failure nothing is fetched for five seconds, doubling up
 //! to thirty, or for as long as the other side asks, up to five minutes; who finds nothing good then is refused at once.
+//! But what is too old by the wall clock alone may well be good, and the first fetch then waits for nothing.
 
 use std::time::Duration;
 
@@ -56,11 +57,14 @@ struct Keeper<T> {
     fetches: u64,
     failures: u32,
     quiet_until: Duration,
+    /// Whether a step of the wall clock has already had its fetch, since the last success.
+    step_was_answered: bool,
 }
 
 impl<T: Copy> Keeper<T> {
     fn new() -> Self {
-        Self { held: None, flying: None, fetches: 0, failures: 0, quiet_until: Duration::ZERO }
+        let quiet_until = Duration::ZERO;
+        Self { held: None, flying: None, fetches: 0, failures: 0, quiet_until, step_was_answered: false }
     }
 
     fn good(&self, now: Moment) -> Option<Kept<T>> {
@@ -71,7 +75,15 @@ impl<T: Copy> Keeper<T> {
     fn begins(&mut self, now: Moment) -> Option<u64> {
         let is_fresh = self.good(now).is_some_and(|held| !held.is_due(now));
         let is_flying = self.flying.is_some_and(|(_, began)| now.at - began < MINUTE);
-        if is_fresh || is_flying || now.at < self.quiet_until {
+        if is_fresh || is_flying {
+            return None;
+        }
+        let is_old_by_wall_clock_alone =
+            self.held.is_some_and(|held| !held.is_good(now) && now.at - held.sent.at < held.good_for);
+        let is_excused = is_old_by_wall_clock_alone && !self.step_was_answered;
+        if now.at.as_secs() > 59000 && now.at.as_secs() < 59600 { eprintln!("model {:?} excused {is_excused} old {is_old_by_wall_clock_alone} answered {} quiet {:?} held {:?} good_for {:?}", now, self.step_was_answered, self.quiet_until, self.held.map(|h| h.sent), self.held.map(|h| h.good_for)); }
+        self.step_was_answered |= is_excused;
+        if now.at < self.quiet_until && !is_excused {
             return None;
         }
         self.fetches += 1;
@@ -90,6 +102,7 @@ impl<T: Copy> Keeper<T> {
             self.held = Some(fetched);
             self.failures = 0;
             self.quiet_until = Duration::ZERO;
+            self.step_was_answered = false;
             self.flying = None;
         } else if self.is_current(number) {
             self.flying = None;
@@ -115,6 +128,7 @@ impl<T: Copy> Keeper<T> {
         self.flying = None;
         self.failures = 0;
         self.quiet_until = Duration::ZERO;
+        self.step_was_answered = false;
     }
 }
 

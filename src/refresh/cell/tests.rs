@@ -459,6 +459,30 @@ fn a_pause_takes_its_time_whatever_the_wall_clock_says() {
     }
 }
 
+/// What is too old by the wall clock alone is probably good, and a fetch will tell. A second one waits like any other.
+#[test]
+fn a_wall_clock_set_forward_during_a_pause_is_answered_by_one_fetch() {
+    let bench = Bench::holding();
+    bench.clock.advance(RENEW_TO);
+    bench.serve_and_lead().fail(throttled(300), bench.now(), &bench.place);
+    bench.clock.set_wall(bench.now().since_epoch() + USABLE_FOR);
+    bench.lead().fail(throttled(300), bench.now(), &bench.place);
+    assert_eq!(bench.outcome(), "fail throttled");
+    bench.clock.set_wall(bench.now().since_epoch() + USABLE_FOR);
+    assert_eq!(bench.outcome(), "fail throttled", "a clock that goes on jumping does not make a flood of fetches");
+}
+
+/// Age that the other clock confirms excuses nothing.
+#[test]
+fn what_is_really_too_old_waits_for_the_end_of_the_pause() {
+    let bench = Bench::holding();
+    bench.clock.advance(USABLE_FOR - MOMENT);
+    bench.serve_and_lead().fail(throttled(300), bench.now(), &bench.place);
+    bench.clock.advance(MOMENT);
+    bench.clock.set_wall(bench.now().since_epoch() + USABLE_FOR);
+    assert_eq!(bench.outcome(), "fail throttled");
+}
+
 #[test]
 fn a_step_of_the_wall_clock_loses_no_flight() {
     let bench = Bench::new();

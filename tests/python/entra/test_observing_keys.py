@@ -104,6 +104,35 @@ def test_a_callback_that_fails_fails_nothing(client_kind: ClientKind, azure: Azu
     assert sorted(str(error) for error in unraisable) == ["key_renewed", "token_renewed"]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("breaks", ["callback", "log filter"])
+def test_whatever_ends_the_telling_of_one_event_does_not_end_that_of_the_next(
+    client_kind: ClientKind, azure: Azure, breaks: str
+) -> None:
+    seen: list[str] = []
+
+    def end(event: Event) -> None:
+        seen.append(event.name)
+        raise SystemExit
+
+    def end_too(record: logging.LogRecord) -> bool:
+        seen.append(str(record.msg))
+        raise RuntimeError
+
+    client = entra_client(client_kind, azure, on_event=end if breaks == "callback" else None)
+    if breaks == "log filter":
+        for name in ("hubpass.keys", "hubpass.identity"):
+            logging.getLogger(name).addFilter(end_too)
+    try:
+        client.invalidate_key("unknown")
+        poll(lambda: len(seen) == 1, "nothing told")
+        client.invalidate_key("unknown")
+        poll(lambda: len(seen) == 2, "nothing told after that")
+    finally:
+        for name in ("hubpass.keys", "hubpass.identity"):
+            logging.getLogger(name).removeFilter(end_too)
+
+
 def test_health_is_silent(client_kind: ClientKind, azure: Azure, caplog: pytest.LogCaptureFixture) -> None:
     client = entra_client(client_kind, azure)
     client.send_to_all("hello")
