@@ -87,7 +87,7 @@ test: lint ## run the gates and every test
 # Replay one day with HUBPASS_SEED=<seed> cargo test --features testing --test simulation the_day_of_the_seed.
 .PHONY: chaos
 chaos: setup ## ten thousand simulated days of trouble
-	cargo test --locked --release --features testing --test simulation -- --ignored --nocapture
+	cargo test --locked --features testing --config profile.dev.package.hubpass.opt-level=2 --test simulation -- --ignored --nocapture
 
 .PHONY: demo
 demo: develop ## chat in two browser tabs against the local Azure; Ctrl-C ends it

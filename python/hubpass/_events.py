@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
+from contextlib import suppress
+from functools import partial
 
 from hubpass import _native, _threads
 from hubpass.models import Event
@@ -38,42 +40,47 @@ class Teller:
     may take their time, and a fork in between leaves no lock behind.
     """
 
-    __slots__ = ("_callback", "_in_trouble", "_served_by", "_waiting")
+    __slots__ = ("_callback", "_in_trouble", "_queues")
 
     def __init__(self, callback: Callable[[Event], object] | None) -> None:
         self._callback = callback
         self._in_trouble: set[str] = set()
-        self._waiting: deque[tuple[str, Mapping[str, object]]] = deque(maxlen=_WAITING_MAX)
-        self._served_by: int | None = None
+        # For each process id the events that wait, and a token that whoever tells them has taken. A forked child has
+        # neither its parent's thread nor the events that its parent tells. Each step on them is atomic in Python.
+        self._queues: dict[int, tuple[deque[tuple[str, Mapping[str, object]]], list[None]]] = {}
 
     def __call__(self, name: str, attributes: Mapping[str, object]) -> None:
         """Take an event of the core, without waiting."""
         if self._callback is None and "logging" not in sys.modules:
             return
-        self._waiting.append((name, attributes))
-        # A process id and not a flag: in a forked child the thread that served its parent is not there.
-        process = os.getpid()
-        if self._served_by != process:
-            self._served_by = process
-            _threads.start(self._serve, "hubpass-events")
+        waiting, idle = self._queues.setdefault(os.getpid(), (deque(maxlen=_WAITING_MAX), [None]))
+        waiting.append((name, attributes))
+        # No token: somebody is telling. No thread: the interpreter is ending, and nobody is left to be told.
+        with suppress(IndexError, RuntimeError):
+            idle.pop()
+            _threads.start(partial(self._serve, waiting, idle), "hubpass-events")
 
-    def _serve(self) -> None:
-        while True:
+    def _serve(self, waiting: deque[tuple[str, Mapping[str, object]]], idle: list[None]) -> None:
+        while waiting or self._has_more(waiting, idle):
             try:
-                name, attributes = self._waiting.popleft()
-            except IndexError:
-                self._served_by = None
-                # Another may have come just before that line, and found somebody serving.
-                if not self._waiting or self._served_by is not None:
-                    return
-                self._served_by = os.getpid()
-                continue
-            self._log(name, attributes)
-            if self._callback is not None:
-                try:
-                    self._callback(Event(name, attributes))
-                except Exception as error:  # noqa: BLE001 - a callback that fails must not fail what it watches
-                    _native.write_unraisable(error, self._callback)
+                name, attributes = waiting.popleft()
+                self._tell(name, attributes)
+            except BaseException as error:  # noqa: BLE001, PERF203 - what ends one event must not end the next
+                _native.write_unraisable(error, self._callback)
+
+    def _has_more(self, waiting: deque[tuple[str, Mapping[str, object]]], idle: list[None]) -> bool:
+        """Put the token back, and take it again if an event has come just before. Says whether it was taken again."""
+        idle.append(None)
+        if waiting:
+            with suppress(IndexError):
+                idle.pop()
+                return True
+        return False
+
+    def _tell(self, name: str, attributes: Mapping[str, object]) -> None:
+        self._log(name, attributes)
+        if self._callback is not None:
+            self._callback(Event(name, attributes))
 
     def _log(self, name: str, attributes: Mapping[str, object]) -> None:
         # A program that has not imported logging has no handlers, and need not pay for the import.

@@ -74,14 +74,12 @@ impl<T: Copy> Keeper<T> {
     /// Whether a caller has to fetch; if so, it has begun.
     fn begins(&mut self, now: Moment) -> Option<u64> {
         let is_fresh = self.good(now).is_some_and(|held| !held.is_due(now));
-        let is_flying = self.flying.is_some_and(|(_, began)| now.at - began < MINUTE);
-        if is_fresh || is_flying {
+        if is_fresh || self.is_worth_waiting_for(now) {
             return None;
         }
         let is_old_by_wall_clock_alone =
             self.held.is_some_and(|held| !held.is_good(now) && now.at - held.sent.at < held.good_for);
         let is_excused = is_old_by_wall_clock_alone && !self.step_was_answered;
-        if now.at.as_secs() > 59000 && now.at.as_secs() < 59600 { eprintln!("model {:?} excused {is_excused} old {is_old_by_wall_clock_alone} answered {} quiet {:?} held {:?} good_for {:?}", now, self.step_was_answered, self.quiet_until, self.held.map(|h| h.sent), self.held.map(|h| h.good_for)); }
         self.step_was_answered |= is_excused;
         if now.at < self.quiet_until && !is_excused {
             return None;
@@ -89,6 +87,11 @@ impl<T: Copy> Keeper<T> {
         self.fetches += 1;
         self.flying = Some((self.fetches, now.at));
         Some(self.fetches)
+    }
+
+    /// Whether a fetch is under way that is not lost.
+    fn is_worth_waiting_for(&self, now: Moment) -> bool {
+        self.flying.is_some_and(|(_, began)| now.at - began < MINUTE)
     }
 
     fn is_current(&self, number: u64) -> bool {
@@ -220,6 +223,11 @@ impl Model {
 
     pub fn negotiate(&mut self, number: u64, now: Moment) {
         self.see_to_the_key(now);
+        if self.key.good(now).is_none() && self.key.flying.is_some() && !self.key.is_worth_waiting_for(now) {
+            // The fetch for a step of the wall clock is lost, and the pause that it did not wait for is not over.
+            self.settled.push((number, Expected::Refused(self.key.quiet_until.saturating_sub(now.at))));
+            return;
+        }
         self.waiting.push((number, now.at + PATIENCE));
         self.settle(now);
     }
@@ -301,7 +309,7 @@ impl Model {
             let arrives = delay.map(|delay| now.at + delay);
             flight.stage = Stage::Asked { sent: now, token: token.what, arrives, answer };
             self.key_flights.push(flight);
-        } else if self.token.flying.is_some() {
+        } else if self.token.is_worth_waiting_for(now) {
             flight.stage = Stage::WantsToken;
             self.key_flights.push(flight);
         } else {

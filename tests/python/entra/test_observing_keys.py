@@ -104,7 +104,7 @@ def test_a_callback_that_fails_fails_nothing(client_kind: ClientKind, azure: Azu
     assert sorted(str(error) for error in unraisable) == ["key_renewed", "token_renewed"]
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("breaks", ["callback", "log filter"])
 def test_whatever_ends_the_telling_of_one_event_does_not_end_that_of_the_next(
     client_kind: ClientKind, azure: Azure, breaks: str
