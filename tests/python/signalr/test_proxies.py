@@ -10,7 +10,7 @@ from hubpass import NetworkBlockedError, ServiceError
 from signalr.client_kind import ClientKind
 
 SERVICE = "https://contoso.service.signalr.net"
-PASSWORD = "canary-of-the-proxy"  # noqa: S105 - a made-up one
+PASSWORD = "canary-of-the-proxy"
 
 
 @pytest.fixture
