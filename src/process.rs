@@ -100,7 +100,7 @@ impl<T> PerProcess<T> {
     }
 }
 
-/// How many threads drive requests. Two, so that an observer that dawdles on one does not stop the other.
+/// How many threads drive requests. Two, so that one which waits to speak to Python does not stop the other.
 const WORKERS: usize = 2;
 
 /// The state of the process that published it last. Reading and publishing take no lock.

@@ -178,7 +178,12 @@ impl SignalRClient {
         }
     }
 
-    /// What this client holds and plans, without secrets.
+    /// Whether a negotiation would be answered without waiting, as far as `keys`, the status of the keys, tells.
+    pub fn is_ready(&self, keys: Option<&KeyStatus>) -> bool {
+        !self.is_closed() && keys.is_none_or(|keys| keys.is_usable)
+    }
+
+    /// What this client holds and plans, without secrets; `None` with an access key, of which there is nothing to say.
     pub fn status(&self) -> Option<KeyStatus> {
         match &self.shared.keys {
             KeySource::Shared(_) => None,

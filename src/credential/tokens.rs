@@ -10,7 +10,7 @@ use crate::clock::Now;
 use crate::credential::{Caller, Fault, FetchedToken, TokenSource};
 use crate::error::{Code, Error, Result};
 use crate::observe::Event;
-use crate::refresh::{Acquired, Cell, CellPolicy, Held, Lease, Plan, Timeline};
+use crate::refresh::{Acquired, Cell, CellPolicy, Held, Lease, Timeline};
 use crate::rest::Proof;
 use crate::secret::Secret;
 use crate::world::World;
@@ -110,11 +110,6 @@ impl Tokens {
     /// Forgets a token that the service did not accept, unless another has taken its place already.
     pub fn forget(&self, token: &Arc<Held<AccessToken>>) {
         self.cell.replace(&*self.world.place, |held| held.filter(|held| Arc::ptr_eq(held, token)).map(|_| None));
-    }
-
-    /// What the cell is going to do.
-    pub fn plan(&self) -> Plan {
-        self.cell.plan(&*self.world.place)
     }
 
     /// Fetches in a task of its own, so that a caller that stops waiting takes nothing from the others.

@@ -6,7 +6,7 @@ mod source;
 
 pub use policy::KeyPolicy;
 pub use ring::{Absorbed, KeyRing, Reported, TemporaryKey};
-pub use source::{Counters, KeyInHand, KeySource, KeyStatus, TemporaryKeys};
+pub use source::{KeyInHand, KeySource, KeyStatus, TemporaryKeys};
 
 use std::fmt;
 use std::sync::Arc;

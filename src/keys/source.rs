@@ -49,15 +49,11 @@ pub struct TemporaryKeys {
 
 /// How often things happened since the client was made.
 #[derive(Debug, Default)]
-pub struct Counters {
-    /// Requests for a key.
-    pub requests: AtomicU64,
-    /// Keys that replaced another or none.
-    pub renewed: AtomicU64,
-    /// Answers with the key in hand.
-    pub unchanged: AtomicU64,
-    /// Fetches that failed.
-    pub failed: AtomicU64,
+struct Counters {
+    requests: AtomicU64,
+    renewed: AtomicU64,
+    unchanged: AtomicU64,
+    failed: AtomicU64,
 }
 
 /// What is held and planned, without secrets.
@@ -172,11 +168,6 @@ impl TemporaryKeys {
     /// The keys in hand.
     pub fn ring(&self) -> &KeyRing {
         &self.ring
-    }
-
-    /// How often things happened.
-    pub fn counters(&self) -> &Counters {
-        &self.counters
     }
 
     fn hand_out(&self, held: &Held<TemporaryKey>, now: Now) -> KeyInHand {

@@ -13,7 +13,7 @@ use crate::connection_string::ConnectionString;
 use crate::credential::Caller;
 use crate::endpoint::{ApplicationName, Endpoints, Hub};
 use crate::error::{Error, Result};
-use crate::keys::{KeySource, KeyStatus};
+use crate::keys::KeyStatus;
 use crate::negotiate::Negotiation;
 use crate::python::construction::{KeyCredential, Keywords, from_arguments, from_connection_string};
 use crate::python::credential::LoopContext;
@@ -179,10 +179,11 @@ impl SignalRClient {
 
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let status = PyDict::new(py);
-        status.set_item("ready", !self.client.is_closed())?;
-        match self.client.status() {
+        let keys = self.client.status();
+        status.set_item("ready", self.client.is_ready(keys.as_ref()))?;
+        match &keys {
             None => status.set_item("mode", "access_key")?,
-            Some(keys) => describe(&status, &keys)?,
+            Some(keys) => describe(&status, keys)?,
         }
         Ok(status)
     }
@@ -214,11 +215,6 @@ impl SignalRClient {
     #[getter]
     fn application_name(&self) -> Option<&str> {
         self.client.address().application.as_ref().map(ApplicationName::as_str)
-    }
-
-    #[getter]
-    fn closed(&self) -> bool {
-        self.client.is_closed()
     }
 }
 
@@ -290,9 +286,7 @@ impl SignalRClient {
     ) -> PyResult<impl Future<Output = Result<()>> + Send + 'static> {
         self.client.check_open()?;
         let timeout = convert::timeout(timeout)?;
-        if let KeySource::Shared(_) = self.client.keys() {
-            self.follow_credential(py)?;
-        }
+        self.follow_credential(py)?;
         let (client, caller) = (Arc::clone(&self.client), self.caller(py));
         Ok(async move { client.obtain_key(&caller, timeout).await.map(drop) })
     }
@@ -324,10 +318,6 @@ fn describe(status: &Bound<'_, PyDict>, keys: &KeyStatus) -> PyResult<()> {
     counters.set_item("keys_unchanged", keys.unchanged)?;
     counters.set_item("keys_failed", keys.failed)?;
     status.set_item("mode", "entra")?;
-    status.set_item(
-        "ready",
-        keys.is_usable && status.get_item("ready")?.is_some_and(|open| open.is_truthy().unwrap_or(false)),
-    )?;
     status.set_item("credential", &keys.credential)?;
     status.set_item("kid", keys.kid.as_deref())?;
     status.set_item("age", seconds(keys.age))?;

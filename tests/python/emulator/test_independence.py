@@ -14,7 +14,7 @@ from emulator.support import python
 
 PACKAGE = Path(hubpass.emulator.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-SERVER_PACKAGES = {"cryptography", "starlette", "uvicorn", "typing_extensions"}
+SERVER_PACKAGES = {"cryptography", "starlette", "uvicorn", "typing_extensions", "wsproto"}
 # What `import hubpass.emulator` loads must do without them.
 CLIENT_MODULES = {"__init__.py", "control_client.py", "control_records.py", "process.py"}
 
@@ -70,10 +70,15 @@ def test_importing_it_needs_no_server_package() -> None:
     subprocess.run(command, env=environment, check=True, timeout=60)
 
 
-def test_running_it_without_server_packages_says_what_to_install() -> None:
-    script = f"{WITHOUT_SERVER_PACKAGES}from hubpass.emulator.command_line import main\nsys.exit(main([]))"
+@pytest.mark.parametrize("missing", ["starlette", "uvicorn", "wsproto", "h11", "cryptography"])
+def test_running_it_without_a_server_package_says_what_to_install(missing: str) -> None:
+    script = (
+        f"import sys\nsys.modules[{missing!r}] = None\n"
+        "from hubpass.emulator.command_line import main\nsys.exit(main([]))"
+    )
     command, environment = python("-c", script)
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
+    assert missing in done.stderr
     assert 'pip install "hubpass[emulator]"' in done.stderr
     assert done.stdout == ""
