@@ -9,7 +9,8 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 VENV := .venv
-PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
+# The lock is complete, so nothing is resolved: older versions of pip, given an extra of a pinned package, look for its newest.
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all:
 # Built from source, because no registry has a binary that understands today's Cargo.lock; the version is in the path, so
 # that a change of version is a missing file.
 CARGO_DENY_VERSION := 0.20.2
