@@ -117,6 +117,8 @@ lock: setup $(VENV)/.installed-release ## resolve the Python locks again and rew
 	  --custom-compile-command 'make lock' --extra emulator --group development pyproject.toml --output-file requirements/dev.txt
 	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --python-version 3.10 \
 	  --custom-compile-command 'make lock' --constraint requirements/dev.txt --group release --output-file requirements/release.txt
+	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --python-version 3.10 \
+	  --custom-compile-command 'make lock' --constraint requirements/dev.txt --group hosts --output-file requirements/hosts.txt
 	$(VENV)/bin/python .ci/third_party_notices.py
 
 .PHONY: notices
