@@ -233,6 +233,11 @@ impl HubAddress {
         endpoints.client.join(&format!("client/?hub={}", self.key()))
     }
 
+    /// The URL of a client's negotiation with the service, as this process reaches it.
+    pub fn negotiate_url(&self, endpoints: &Endpoints) -> String {
+        endpoints.server.join(&format!("client/negotiate?hub={}&negotiateVersion=1", self.key()))
+    }
+
     /// The audience of a client token. It is made of the service's own endpoint, whatever address clients use.
     pub fn client_audience(&self, endpoints: &Endpoints) -> String {
         format!("{}client/?hub={}", endpoints.endpoint.audience_base(), self.key())

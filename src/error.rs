@@ -101,6 +101,8 @@ codes! {
     InvalidMessage = "invalid_message" => InvalidArgument,
     /// No identity could be had: the credential, Entra or the managed-identity endpoint refused or failed.
     IdentityUnavailable = "identity_unavailable" => Service,
+    /// The service gave a key out and then did not know what it signed (`verify_keys=True`).
+    KeyRefused = "key_refused" => Service,
     /// The service answered a renewal with the key that is in hand, which is too old or about to be.
     KeyUnchanged = "key_unchanged" => Service,
     /// The service's network access rules refused the call.

@@ -13,6 +13,11 @@ pub enum Event {
         /// Why.
         error: Error,
     },
+    /// The service gave a key out and did not accept what it signed; another is fetched at once.
+    KeyRefused {
+        /// Its name.
+        kid: String,
+    },
     /// A temporary key replaced another, or none.
     KeyRenewed {
         /// Its name.
@@ -27,6 +32,13 @@ pub enum Event {
     KeyUnchanged {
         /// Its name.
         kid: String,
+    },
+    /// Whether the service accepts what a key signs could not be found out. The key signs all the same.
+    KeyUnproven {
+        /// Its name.
+        kid: String,
+        /// Why.
+        error: Error,
     },
     /// A token came near the length that the service accepts. Told once for each client.
     LargeToken {

@@ -42,6 +42,7 @@ ErrorCode: TypeAlias = Literal[
     "invalid_message",
     "invalid_transports",
     "invalid_user_id",
+    "key_refused",
     "key_unchanged",
     "name_resolution_failed",
     "network_blocked",
@@ -110,6 +111,7 @@ class KeyCounters(TypedDict):
     key_requests: int
     keys_renewed: int
     keys_unchanged: int
+    keys_refused: int
     keys_failed: int
 
 

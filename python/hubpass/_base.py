@@ -38,6 +38,7 @@ class SignalRServiceClientBase:
         key_policy: KeyPolicy | None = None,
         ca_file: str | os.PathLike[str] | None = None,
         timeout: float | None = None,
+        verify_keys: bool = False,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
         keywords = {
@@ -48,6 +49,7 @@ class SignalRServiceClientBase:
             "on_event": on_event,
             "scope": scope,
             "timeout": timeout,
+            "verify_keys": verify_keys,
         }
         self._native = _native.SignalRClient(
             endpoint, hub, credential, client_endpoint, server_endpoint, keywords, self._is_async
@@ -65,6 +67,7 @@ class SignalRServiceClientBase:
         key_policy: KeyPolicy | None = None,
         ca_file: str | os.PathLike[str] | None = None,
         timeout: float | None = None,
+        verify_keys: bool = False,
         on_event: Callable[[Event], object] | None = None,
     ) -> Self:
         """Make a client from a connection string, as the Azure portal shows it under *Keys* or *Connection strings*.
@@ -87,6 +90,7 @@ class SignalRServiceClientBase:
             key_policy: As in the constructor.
             ca_file: As in the constructor.
             timeout: As in the constructor.
+            verify_keys: As in the constructor.
             on_event: As in the constructor.
 
         Raises:
@@ -101,6 +105,7 @@ class SignalRServiceClientBase:
             "on_event": on_event,
             "scope": scope,
             "timeout": timeout,
+            "verify_keys": verify_keys,
         }
         client = cls.__new__(cls)
         client._native = _native.SignalRClient.from_connection_string(  # noqa: SLF001 - a client of the same class

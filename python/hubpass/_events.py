@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 _LOGS: dict[str, tuple[str, bool | None, str]] = {
     "key_failed": ("hubpass.keys", True, "No temporary key: %(message)s %(hint)s"),
     "key_invalidated": ("hubpass.keys", None, "A temporary key was reported dead: %(outcome)s."),
+    "key_refused": ("hubpass.keys", True, "The service did not accept what the temporary key %(kid)s signed."),
     "key_renewed": ("hubpass.keys", False, "The temporary key %(kid)s signs from now on."),
     "key_unchanged": ("hubpass.keys", True, "The service answered a renewal with the key in hand, %(kid)s."),
+    "key_unproven": ("hubpass.keys", None, "The temporary key %(kid)s signs unproven: %(message)s %(hint)s"),
     "request_failed": ("hubpass.http", True, "%(operation)s failed: %(code)s."),
     "request_succeeded": ("hubpass.http", False, "%(operation)s succeeded."),
     "token_failed": ("hubpass.identity", True, "%(credential)s gave no token: %(message)s %(hint)s"),

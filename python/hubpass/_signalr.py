@@ -39,6 +39,11 @@ class SignalRServiceClient(SignalRServiceClientBase):
         ca_file: A PEM file of certificates to trust beside the system's, for networks that inspect TLS.
         timeout: How many seconds a call may take that needs the network, from the credential to the answer. Default:
             10.
+        verify_keys: Whether each temporary key proves itself by one ``POST /client/negotiate`` before it signs for
+            users. One that the service does not know is replaced at once. Default: ``False``, because it costs a
+            request for each key (about one an hour), and needs a network that lets clients of the service through
+            from here; where that is not so, or the service is in trouble, the key signs unproven, and the event
+            ``key_unproven`` says why.
         on_event: A function that is called with each :class:`hubpass.Event`, on whatever thread it happens on.
 
     Raises:

@@ -123,7 +123,8 @@ class Event:
 
     Attributes:
         name: What happened: ``key_renewed``, ``key_unchanged`` (a renewal brought the key in hand), ``key_failed``,
-            ``key_invalidated``, ``token_renewed``, ``token_failed``, ``request_failed`` or ``large_token``.
+            ``key_refused`` and ``key_unproven`` (with ``verify_keys=True``), ``key_invalidated``, ``token_renewed``,
+            ``token_failed``, ``request_failed`` or ``large_token``.
         attributes: The particulars, such as ``kid``, or ``code``, ``status``, ``message`` and ``hint`` of an error.
             They never hold a secret.
     """

@@ -67,16 +67,15 @@ impl SignalRClient {
     /// A client for a hub.
     pub fn new(options: SignalROptions, hub: Hub) -> Self {
         let SignalROptions { endpoints, credential, application, timeout, world } = options;
+        let address = HubAddress { hub, application };
         let keys = match credential {
             Credential::AccessKey(key) => KeySource::Shared(ArcSwap::from_pointee(key)),
             Credential::Entra(tokens, policy) => {
-                KeySource::Temporary(TemporaryKeys::new(policy, tokens, endpoints.clone(), world.clone()))
+                KeySource::Temporary(TemporaryKeys::new(policy, tokens, endpoints.clone(), &address, world.clone()))
             }
         };
-        Self::on(
-            Arc::new(Shared { endpoints, keys, timeout, world, request_failed: AtomicBool::new(false) }),
-            HubAddress { hub, application },
-        )
+        let shared = Shared { endpoints, keys, timeout, world, request_failed: AtomicBool::new(false) };
+        Self::on(Arc::new(shared), address)
     }
 
     /// A client for another hub of the same service, which shares keys and connections.

@@ -141,6 +141,7 @@ impl HttpClient for Seen {
             url: request.url().to_string(),
             headers: Vec::new(),
             body: Some(body),
+            limit: None,
         };
         let outcome = self.transport.send(request).await;
         let response = match &outcome {

@@ -69,6 +69,7 @@ impl ManagedIdentitySource {
             url: self.url.clone(),
             headers: vec![("x-identity-header", self.header.clone())],
             body: None,
+            limit: None,
         };
         let answer = self.transport.send(request).await?;
         if answer.status == 400 {

@@ -1,6 +1,7 @@
 //! What signs: the key behind a client token.
 
 mod policy;
+mod proof;
 mod ring;
 mod source;
 

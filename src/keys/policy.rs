@@ -13,6 +13,7 @@ pub struct KeyPolicy {
     lifetime: Duration,
     renew_after: (Duration, Duration),
     margin: Duration,
+    verified: bool,
     cell: CellPolicy,
 }
 
@@ -23,6 +24,7 @@ impl Default for KeyPolicy {
             lifetime: minutes(90),
             renew_after: (minutes(45), minutes(55)),
             margin: minutes(5),
+            verified: false,
             cell: CellPolicy::default(),
         }
     }
@@ -47,7 +49,18 @@ impl KeyPolicy {
             ));
         }
         let cell = CellPolicy { pause_first: retry_after.0, pause_max: retry_after.1, ..CellPolicy::default() };
-        Ok(Self { lifetime, renew_after, margin, cell })
+        Ok(Self { lifetime, renew_after, margin, verified: false, cell })
+    }
+
+    /// The same policy for keys that sign for users only after the service has accepted what they sign.
+    #[must_use]
+    pub fn verified(self, verified: bool) -> Self {
+        Self { verified, ..self }
+    }
+
+    /// Whether a fetched key has to prove itself before it signs for users.
+    pub fn is_verified(&self) -> bool {
+        self.verified
     }
 
     /// How the cell of the key behaves in trouble.

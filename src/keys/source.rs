@@ -8,13 +8,14 @@ use arc_swap::ArcSwap;
 
 use crate::clock::Now;
 use crate::credential::{AccessToken, Caller, Fault, Tokens};
-use crate::endpoint::Endpoints;
+use crate::endpoint::{Endpoints, HubAddress};
 use crate::error::{Code, Error, Result};
+use crate::keys::proof::KeyProof;
 use crate::keys::ring::{Absorbed, KeyRing, Reported, TemporaryKey};
 use crate::keys::{KeyPolicy, SigningKey};
 use crate::observe::Event;
 use crate::refresh::{Acquired, Held, Lease};
-use crate::rest::answer::temporary_key;
+use crate::rest::answer::{Verdict, temporary_key};
 use crate::rest::signalr::access_key;
 use crate::world::World;
 
@@ -43,6 +44,8 @@ pub struct TemporaryKeys {
     ring: KeyRing,
     tokens: Arc<Tokens>,
     endpoints: Endpoints,
+    /// What a fetched key proves itself by, if it has to.
+    proof: Option<KeyProof>,
     world: World,
     counters: Counters,
 }
@@ -53,6 +56,7 @@ struct Counters {
     requests: AtomicU64,
     renewed: AtomicU64,
     unchanged: AtomicU64,
+    refused: AtomicU64,
     failed: AtomicU64,
 }
 
@@ -79,14 +83,24 @@ pub struct KeyStatus {
     pub renewed: u64,
     /// Answers with the key in hand.
     pub unchanged: u64,
+    /// Keys that did not prove themselves.
+    pub refused: u64,
     /// Fetches that failed.
     pub failed: u64,
 }
 
 impl TemporaryKeys {
-    /// Keys of a service, bought with these tokens. None is fetched yet.
-    pub fn new(policy: KeyPolicy, tokens: Arc<Tokens>, endpoints: Endpoints, world: World) -> Arc<Self> {
-        Arc::new(Self { ring: KeyRing::new(policy), tokens, endpoints, world, counters: Counters::default() })
+    /// Keys of a service, bought with these tokens. None is fetched yet. A key that has to prove itself does so at the hub
+    /// of `address`, as any hub would do.
+    pub fn new(
+        policy: KeyPolicy,
+        tokens: Arc<Tokens>,
+        endpoints: Endpoints,
+        address: &HubAddress,
+        world: World,
+    ) -> Arc<Self> {
+        let proof = policy.is_verified().then(|| KeyProof::new(endpoints.clone(), address.clone()));
+        Arc::new(Self { ring: KeyRing::new(policy), tokens, endpoints, proof, world, counters: Counters::default() })
     }
 
     /// A key, if one is in hand; if it is due, somebody begins to fetch the next. `None`: wait with [`Self::obtain`].
@@ -156,6 +170,7 @@ impl TemporaryKeys {
             requests: count(&self.counters.requests),
             renewed: count(&self.counters.renewed),
             unchanged: count(&self.counters.unchanged),
+            refused: count(&self.counters.refused),
             failed: count(&self.counters.failed),
         }
     }
@@ -185,7 +200,7 @@ impl TemporaryKeys {
 
     async fn fly(&self, lease: Lease<TemporaryKey>, caller: Caller) {
         let place = &*self.world.place;
-        match self.fetch(&lease, &caller).await {
+        match self.fetch_proven(&lease, &caller).await {
             Ok((key, sent)) => {
                 let kid = key.kid().to_owned();
                 match self.ring.absorb(lease, key, sent, self.world.clock.now(), place) {
@@ -207,6 +222,38 @@ impl TemporaryKeys {
                 lease.fail(error.clone(), self.world.clock.now(), place);
                 self.counters.failed.fetch_add(1, Ordering::Relaxed);
                 self.world.tell(&Event::KeyFailed { error });
+            }
+        }
+    }
+
+    /// A key that has proved itself, if it has to. One that the service does not know is replaced once, at once: the service
+    /// may have given it out just before it was revoked.
+    async fn fetch_proven(&self, lease: &Lease<TemporaryKey>, caller: &Caller) -> Result<(TemporaryKey, Now), Fault> {
+        let (key, sent) = self.fetch(lease, caller).await?;
+        if self.prove(&key).await.is_ok() {
+            return Ok((key, sent));
+        }
+        let (key, sent) = self.fetch(lease, caller).await?;
+        self.prove(&key).await?;
+        Ok((key, sent))
+    }
+
+    /// Whether a key signs what the service accepts. What cannot be found out counts as accepted: a key is worth more
+    /// than the certainty about it.
+    async fn prove(&self, key: &TemporaryKey) -> Result<()> {
+        let Some(proof) = &self.proof else { return Ok(()) };
+        match proof.ask(key.signing(), &self.world).await {
+            Verdict::Accepted => Ok(()),
+            Verdict::Unknown(error) => {
+                self.world.tell(&Event::KeyUnproven { kid: key.kid().to_owned(), error });
+                Ok(())
+            }
+            Verdict::Refused(error) => {
+                self.counters.refused.fetch_add(1, Ordering::Relaxed);
+                self.world.tell(&Event::KeyRefused { kid: key.kid().to_owned() });
+                // The service may have answered with the key in hand, which is then as dead.
+                self.ring.report(key.kid(), self.world.clock.now(), &*self.world.place);
+                Err(error)
             }
         }
     }

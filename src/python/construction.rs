@@ -39,6 +39,8 @@ pub struct Keywords<'py> {
     on_event: Option<Bound<'py, PyAny>>,
     scope: Option<Bound<'py, PyAny>>,
     timeout: Option<Bound<'py, PyAny>>,
+    #[pyo3(default)]
+    verify_keys: Option<Bound<'py, PyAny>>,
     #[cfg(feature = "testing")]
     #[pyo3(default)]
     clock: Option<Bound<'py, crate::python::testing::ManualClock>>,
@@ -137,7 +139,8 @@ impl Keywords<'_> {
     }
 
     fn entra(&self, source: Arc<dyn TokenSource>, world: &World) -> PyResult<Credential> {
-        let policy = self.key_policy()?;
+        let verified = self.verify_keys.as_ref().map(|flag| convert::flag("verify_keys", flag)).transpose()?;
+        let policy = self.key_policy()?.verified(verified.unwrap_or_default());
         Ok(Credential::Entra(Tokens::new(source, CellPolicy::default(), world.clone()), policy))
     }
 }

@@ -43,6 +43,10 @@ fn describe(event: &Event, attributes: &Bound<'_, PyDict>) -> PyResult<&'static 
             describe_error(error, attributes)?;
             "key_failed"
         }
+        Event::KeyRefused { kid } => {
+            attributes.set_item("kid", kid)?;
+            "key_refused"
+        }
         Event::KeyRenewed { kid } => {
             attributes.set_item("kid", kid)?;
             "key_renewed"
@@ -59,6 +63,11 @@ fn describe(event: &Event, attributes: &Bound<'_, PyDict>) -> PyResult<&'static 
         Event::KeyUnchanged { kid } => {
             attributes.set_item("kid", kid)?;
             "key_unchanged"
+        }
+        Event::KeyUnproven { kid, error } => {
+            attributes.set_item("kid", kid)?;
+            describe_error(error, attributes)?;
+            "key_unproven"
         }
         Event::LargeToken { length, limit } => {
             attributes.set_item("length", length)?;

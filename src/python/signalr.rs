@@ -316,6 +316,7 @@ fn describe(status: &Bound<'_, PyDict>, keys: &KeyStatus) -> PyResult<()> {
     counters.set_item("key_requests", keys.requests)?;
     counters.set_item("keys_renewed", keys.renewed)?;
     counters.set_item("keys_unchanged", keys.unchanged)?;
+    counters.set_item("keys_refused", keys.refused)?;
     counters.set_item("keys_failed", keys.failed)?;
     status.set_item("mode", "entra")?;
     status.set_item("credential", &keys.credential)?;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::error::{Code, Error, Result};
 use crate::keys::TemporaryKey;
-use crate::rest::{ACCESS_KEY, Answer, Operation, Proof};
+use crate::rest::{ACCESS_KEY, Answer, KEY_PROOF, Operation, Proof};
 use crate::secret::Secret;
 
 /// The longest `Retry-After` that is believed; a larger one is more often a mistake than a plan.
@@ -121,31 +121,101 @@ pub fn unexpected(message: String) -> Error {
 
 /// The service says in `WWW-Authenticate` what it found wrong with a token.
 fn unauthorized(operation: &str, proof: &Proof, answer: &Answer) -> Error {
-    let reason = answer.www_authenticate.as_deref().unwrap_or_default().to_ascii_lowercase();
-    let (finding, hint) = if matches!(proof, Proof::Entra { .. }) {
-        (
+    let (finding, hint) = match (proof, Complaint::read(answer)) {
+        (Proof::Entra { .. }, _) => (
             "the service does not accept the Entra token",
             "Check that the credential belongs to the tenant of the resource (az account show --query tenantId), and that scope= is https://signalr.azure.com/.default.",
-        )
-    } else if reason.contains("signature") {
-        (
+        ),
+        (Proof::AccessKey, Complaint::Signature) => (
             "the access key is not one of the resource's keys",
             "Take a current AccessKey: az signalr key list -n <resource> -g <group>. If access keys are disabled (az signalr show --query disableLocalAuth), pass a credential of azure.identity.",
-        )
-    } else if reason.contains("audience") {
-        (
-            "the token is made for another address",
-            "Check that Endpoint is the service's own address; a proxy's goes into ServerEndpoint=.",
-        )
-    } else if reason.contains("expired") || reason.contains("lifetime") || reason.contains("not yet valid") {
-        ("this machine's clock differs from the service's", "Set the clock: timedatectl set-ntp true")
-    } else {
-        (
+        ),
+        (Proof::AccessKey, Complaint::Audience) => WRONG_AUDIENCE,
+        (Proof::AccessKey, Complaint::Time) => WRONG_CLOCK,
+        (Proof::AccessKey, Complaint::Other) => (
             "the service does not accept the token",
             "Check AccessKey, and that access keys are not disabled: az signalr show -n <resource> -g <group> --query disableLocalAuth",
-        )
+        ),
     };
     Error::new(Code::Unauthorized, format!("{operation} was refused: {finding}."), hint)
+}
+
+/// What is wrong, and what to do, when a token is made for another address.
+const WRONG_AUDIENCE: (&str, &str) = (
+    "the token is made for another address",
+    "Check that Endpoint is the service's own address; a proxy's goes into ServerEndpoint=.",
+);
+
+/// What is wrong, and what to do, when a token comes too early or too late.
+const WRONG_CLOCK: (&str, &str) =
+    ("this machine's clock differs from the service's", "Set the clock: timedatectl set-ntp true");
+
+/// What the service finds wrong with a token that we signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Complaint {
+    Audience,
+    Signature,
+    Time,
+    Other,
+}
+
+impl Complaint {
+    fn read(answer: &Answer) -> Self {
+        let reason = answer.www_authenticate.as_deref().unwrap_or_default().to_ascii_lowercase();
+        let says = |sign: &str| reason.contains(sign);
+        if says("signature") {
+            Self::Signature
+        } else if says("audience") {
+            Self::Audience
+        } else if says("expired") || says("lifetime") || says("not yet valid") {
+            Self::Time
+        } else {
+            Self::Other
+        }
+    }
+}
+
+/// What the answer to a client's negotiation says of the key that signed its token.
+#[derive(Debug)]
+pub enum Verdict {
+    /// The service knows the key.
+    Accepted,
+    /// The service does not.
+    Refused(Error),
+    /// Something else was wrong, which says nothing about the key.
+    Unknown(Error),
+}
+
+/// Reads the answer to [`crate::rest::signalr::client_negotiate`]. Only a 401 that does not speak of clocks and addresses
+/// condemns a key: a network that lets no clients through, or a service in trouble, says nothing about it.
+pub fn verdict(answer: &Answer) -> Verdict {
+    let complaint = Complaint::read(answer);
+    let ((finding, hint), code) = match answer.status {
+        200 => return Verdict::Accepted,
+        401 if matches!(complaint, Complaint::Signature | Complaint::Other) => {
+            let error = Error::new(
+                Code::KeyRefused,
+                "The service gave out a temporary key and then did not accept what it signed.",
+                "Nothing needs to be done; it is tried again. Should it last, check that server_endpoint= (or ServerEndpoint=) and the endpoint are the same resource.",
+            );
+            return Verdict::Refused(error.with_status(401));
+        }
+        401 if complaint == Complaint::Audience => (WRONG_AUDIENCE, Code::Unauthorized),
+        401 => (WRONG_CLOCK, Code::Unauthorized),
+        403 => (
+            (
+                "the service's network access rules let no clients through from here",
+                "Allow \"Client connection\" for this network, or leave verify_keys=True out: az signalr network-rule update --public-network --allow ClientConnection -n <resource> -g <group>",
+            ),
+            Code::NetworkBlocked,
+        ),
+        _ => (
+            ("the service answered with something else", "Nothing needs to be done; the key signs all the same."),
+            Code::UnexpectedResponse,
+        ),
+    };
+    let message = format!("{KEY_PROOF} did not succeed (status {}): {finding}.", answer.status);
+    Verdict::Unknown(Error::new(code, message, hint).with_status(answer.status))
 }
 
 /// The network access rules are enforced by a gateway before the service, which answers with a page of its own.

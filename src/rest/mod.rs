@@ -8,6 +8,7 @@ pub mod signalr;
 pub mod transport;
 
 use std::fmt;
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
@@ -45,6 +46,9 @@ pub static ACCESS_KEY: Operation = Operation {
     action: "Microsoft.SignalRService/SignalR/auth/accessKey/action",
 };
 
+/// What a temporary key proves itself by: `POST /client/negotiate`.
+pub const KEY_PROOF: &str = "The proof of a temporary key";
+
 /// What proves who we are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
@@ -72,6 +76,8 @@ pub struct Request {
     pub headers: Vec<(&'static str, Secret)>,
     /// The body with its type.
     pub body: Option<Body>,
+    /// How long it may take, if that is less than any request may.
+    pub limit: Option<Duration>,
 }
 
 /// Whom a request goes to, which decides where plain http is safe, whether a proxy may stand in between, and which setting

@@ -12,7 +12,7 @@ use crate::error::{Code, Error, Result};
 use crate::jwt::Template;
 use crate::keys::SigningKey;
 use crate::negotiate::TOKEN_MAX;
-use crate::rest::{ACCESS_KEY, Body, Method, Party, Request, SEND_TO_ALL};
+use crate::rest::{ACCESS_KEY, Body, KEY_PROOF, Method, Party, Request, SEND_TO_ALL};
 use crate::secret::Secret;
 
 /// The version of the operations.
@@ -24,6 +24,9 @@ const MESSAGE_MAX: usize = 1024 * 1024;
 /// How long a request's token is valid, as in Microsoft's SDK. It is made anew for each request; the length only has to
 /// cover clocks that differ.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(60 * 60);
+
+/// How long the proof of a key may take: callers may be waiting, and the key is probably good.
+const PROOF_MAX: Duration = Duration::from_secs(5);
 
 /// A call of a method on clients.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,6 +79,13 @@ pub fn send_to_all(endpoints: &Endpoints, address: &HubAddress, message: Message
     }
 }
 
+/// Negotiates as a client does that has this token ("Transport Protocols" in dotnet/aspnetcore). No connection is made.
+pub fn client_negotiate(endpoints: &Endpoints, address: &HubAddress, token: &Secret) -> Request {
+    let resource = address.negotiate_url(endpoints);
+    let unsigned = Unsigned { purpose: KEY_PROOF, method: Method::Post, resource, query: String::new(), body: None };
+    Request { limit: Some(PROOF_MAX), ..unsigned.with_bearer(token) }
+}
+
 /// Asks for a temporary key (`MicrosoftEntraAccessKey` in Azure/azure-signalr).
 pub fn access_key(endpoints: &Endpoints) -> Unsigned {
     let resource = endpoints.server.join("api/v1/auth/accessKey");
@@ -126,6 +136,7 @@ impl Unsigned {
             url,
             headers: vec![("authorization", authorization)],
             body,
+            limit: None,
         }
     }
 }

@@ -75,6 +75,9 @@ impl HttpTransport {
         for (name, value) in &request.headers {
             builder = builder.header(*name, header_value(value)?);
         }
+        if let Some(limit) = request.limit {
+            builder = builder.timeout(limit);
+        }
         if let Some(body) = &request.body {
             builder = builder.header(CONTENT_TYPE, body.content_type).body(body.text.expose().to_owned());
         }
@@ -212,7 +215,10 @@ fn transport_error(request: &Request, endpoint: &Endpoint, error: reqwest::Error
     let (code, message, hint) = if error.is_timeout() {
         (
             Code::DeadlineExceeded,
-            format!("{operation} failed: {host} did not answer within {} seconds.", REQUEST_MAX.as_secs()),
+            format!(
+                "{operation} failed: {host} did not answer within {} seconds.",
+                request.limit.unwrap_or(REQUEST_MAX).as_secs()
+            ),
             format!("Check the network to {host}, and {setting}."),
         )
     } else if has("dns") || has("failed to lookup") || has("name resolution") {

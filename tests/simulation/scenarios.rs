@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hubpass::clock::Clock;
 use hubpass::credential::{Caller, Fault, FetchedToken, TokenSource, Tokens};
-use hubpass::endpoint::Endpoints;
+use hubpass::endpoint::{Endpoints, Hub, HubAddress};
 use hubpass::keys::{KeyPolicy, TemporaryKeys};
 use hubpass::process::Place;
 use hubpass::refresh::CellPolicy;
@@ -19,6 +19,10 @@ use hubpass::testing::{ManualClock, SimulatedProcess};
 use hubpass::world::{Pending, World};
 
 const BEGINNING: u64 = 1_767_225_600;
+
+fn hub() -> HubAddress {
+    HubAddress { hub: Hub::parse("chat").expect("a hub"), application: None }
+}
 
 /// A credential that gives tokens while it is open and says nothing while it is not.
 struct Gate {
@@ -90,7 +94,7 @@ impl Scene {
         let world = World::new(Clock::Manual(clock.clone()), place, transport, None);
         let tokens = Tokens::new(Arc::clone(&gate) as Arc<dyn TokenSource>, CellPolicy::default(), world.clone());
         let endpoints = Endpoints::from_arguments("https://sim.service.signalr.net", None, None).expect("an endpoint");
-        let keys = TemporaryKeys::new(KeyPolicy::default(), Arc::clone(&tokens), endpoints, world);
+        let keys = TemporaryKeys::new(KeyPolicy::default(), Arc::clone(&tokens), endpoints, &hub(), world);
         Self { clock, process, gate, service, tokens, keys }
     }
 
@@ -189,7 +193,7 @@ fn a_place_that_refuses_tasks_is_an_error_and_not_a_loop() {
     let transport = Arc::clone(&scene.service) as Arc<dyn Transport>;
     let world = World::new(Clock::Manual(scene.clock.clone()), Arc::clone(&place) as Arc<dyn Place>, transport, None);
     let endpoints = Endpoints::from_arguments("https://sim.service.signalr.net", None, None).expect("an endpoint");
-    let keys = TemporaryKeys::new(KeyPolicy::default(), Arc::clone(&scene.tokens), endpoints, world);
+    let keys = TemporaryKeys::new(KeyPolicy::default(), Arc::clone(&scene.tokens), endpoints, &hub(), world);
     let outcome = Arc::new(Mutex::new(None));
     let told = Arc::clone(&outcome);
     let asking = async move {

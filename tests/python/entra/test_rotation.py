@@ -201,7 +201,13 @@ def test_status_is_plain_data(client_kind: ClientKind, azure: Azure, days: Days)
         "renews_in": None,
         "expires_in": None,
         "last_error": None,
-        "counters": {"key_requests": 0, "keys_renewed": 0, "keys_unchanged": 0, "keys_failed": 0},
+        "counters": {
+            "key_requests": 0,
+            "keys_renewed": 0,
+            "keys_unchanged": 0,
+            "keys_refused": 0,
+            "keys_failed": 0,
+        },
     }
     assert requests(azure, "token") == 0
     kid = client.kid()
