@@ -67,6 +67,12 @@ codes! {
     CredentialUnsupported = "credential_unsupported" => Configuration,
     /// The endpoint is plain http on a host that is not this machine, and something secret was to be sent to it.
     InsecureEndpoint = "insecure_endpoint" => Configuration,
+    /// No environment variable says where the service is.
+    SettingsMissing = "settings_missing" => Configuration,
+    /// Two environment variables say different things.
+    SettingsConflict = "settings_conflict" => Configuration,
+    /// An environment variable cannot be read.
+    SettingsInvalid = "settings_invalid" => Configuration,
     /// The trust roots or the proxy settings of this process cannot be used.
     TransportUnavailable = "transport_unavailable" => Configuration,
     /// The call's time ran out.

@@ -27,6 +27,7 @@ pub mod random;
 pub mod refresh;
 pub mod rest;
 pub mod secret;
+pub mod settings;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod world;
