@@ -23,6 +23,7 @@ from hubpass.exceptions import (
     ServiceError,
     TokenTooLongError,
 )
+from hubpass.grants import ANONYMOUS, Forbidden, Grant
 from hubpass.models import Event, KeyPolicy, NegotiationResponse
 
 # Type checkers know the name; to import it from `typing` would double the time that the package takes to import.
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 del TYPE_CHECKING
 
 __all__ = [
+    "ANONYMOUS",
     "ClaimValue",
     "ClientClosedError",
     "ClientStatus",
@@ -39,6 +41,8 @@ __all__ = [
     "DeadlineExceededError",
     "ErrorCode",
     "Event",
+    "Forbidden",
+    "Grant",
     "HubpassError",
     "HubpassWarning",
     "InvalidArgumentError",

@@ -163,7 +163,9 @@ class Mount:
             self.path,
             self.path or "/",
         )
-        return problem(404, "negotiate_twice", "The client adds /negotiate itself: leave it out of the URL it is given.")
+        return problem(
+            404, "negotiate_twice", "The client adds /negotiate itself: leave it out of the URL it is given."
+        )
 
     def steps(self, authorized: object, hub: str | None) -> Steps:
         """Answer a request that ``authorize`` has seen. Yields what has to be called, and takes what that gave.
@@ -298,7 +300,8 @@ def _checked_path(path: object, *, has_hubs: bool) -> str:
         raise _not_a_path("The argument hubs needs a path with {hub} in it.", "/{hub}")
     if not has_hubs and "{" in cut:
         raise _not_a_path(
-            "The path of a mount has a placeholder, and no hubs to fill it with.", '/{hub}", hubs={"chat", "news"}, path="'
+            "The path of a mount has a placeholder, and no hubs to fill it with.",
+            '/{hub}", hubs={"chat", "news"}, path="',
         )
     return cut
 

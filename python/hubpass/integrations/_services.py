@@ -60,4 +60,6 @@ def group_calls(client: AnyClient, grant: Grant, ttl: timedelta | None) -> Itera
 
 
 def _not_for_signalr(what: str, hint: str) -> InvalidArgumentError:
-    return InvalidArgumentError(f"A token of Azure SignalR Service cannot carry {what}.", code="invalid_argument", hint=hint)
+    return InvalidArgumentError(
+        f"A token of Azure SignalR Service cannot carry {what}.", code="invalid_argument", hint=hint
+    )
