@@ -25,7 +25,8 @@ class Grant:
             answered with 401.
         close_on_expiration: Whether the service ends the connection at ``expires_on``. Azure SignalR Service only.
         roles: What the client may do, such as ``webpubsub.sendToGroup.<group>``. Azure Web PubSub only.
-        groups: Groups that the client is in from the beginning. On Azure SignalR Service the mount needs ``groups_ttl=``.
+        groups: Groups that the client is in from the beginning. On Azure SignalR Service the mount needs
+            ``groups_ttl=``.
     """
 
     __slots__ = ("claims", "close_on_expiration", "expires_on", "groups", "lifetime", "roles", "user_id")

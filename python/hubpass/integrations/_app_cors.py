@@ -16,12 +16,13 @@ def log_refused_preflights(app: Starlette, mount: Mount) -> None:
         return
     for middleware in app.user_middleware:
         if isinstance(middleware.cls, type) and issubclass(middleware.cls, CORSMiddleware):
-            for setting in _missing(dict(middleware.kwargs), mount):
+            missing = ", ".join(_missing(dict(middleware.kwargs), mount))
+            if missing:
                 log.error(
-                    "The application's CORSMiddleware answers before the route %s/negotiate and would refuse pages that "
-                    "its allow_origins= allows. Set CORSMiddleware(%s), or remove the middleware for this path.",
+                    "The application's CORSMiddleware answers before the route %s/negotiate and would refuse pages "
+                    "that its allow_origins= allows. Set add_middleware(CORSMiddleware, %s).",
                     mount.path,
-                    setting,
+                    missing,
                 )
 
 

@@ -1,6 +1,7 @@
 """What a mounted route does with a request, whatever the framework: the same steps in the same order everywhere.
 
-Screen (method, origin, size), authorize (the framework's part), decide what the answer of ``authorize`` means, negotiate.
+Screen (method, origin, size), authorize (the framework's part), decide what the answer of ``authorize`` means,
+negotiate.
 """
 
 from __future__ import annotations
@@ -9,15 +10,14 @@ import json
 import logging
 import math
 import secrets
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from datetime import timedelta
-from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from hubpass.exceptions import HubpassError, InvalidArgumentError, TokenTooLongError
 from hubpass.grants import ANONYMOUS, Forbidden, Grant
 from hubpass.integrations._origins import PREFLIGHT_SECONDS, Origins
-from hubpass.integrations._services import AnyClient, check_kind, group_calls, negotiation
+from hubpass.integrations._services import AnyClient, checked_client, group_calls, negotiation
 
 log = logging.getLogger("hubpass.integrations")
 
@@ -63,8 +63,8 @@ class Mount:
             raise InvalidArgumentError(
                 "The argument authorize is neither a function nor hubpass.ANONYMOUS.",
                 code="invalid_argument",
-                hint="Pass authorize= with a function that returns a user id, a hubpass.Grant or None; to let everybody "
-                "in, pass authorize=hubpass.ANONYMOUS.",
+                hint="Pass authorize= with a function that returns a user id, a hubpass.Grant or None. To let "
+                "everybody in, pass authorize=hubpass.ANONYMOUS.",
             )
         self.path = _checked_path(path, has_hubs=hubs is not None)
         self.authorize = authorize
@@ -72,16 +72,16 @@ class Mount:
         self.origins = None if allow_origins is None else Origins(allow_origins, allow_headers)
         self._hubs = None if hubs is None else _checked_hubs(hubs)
         self._asynchronous = asynchronous
-        self._make = None if isinstance(client, AnyClient) else client
+        self._make: Callable[[], object] | None = None
         self._client: AnyClient | None = None
         self._by_hub: dict[str, AnyClient] = {}
-        if isinstance(client, AnyClient):
+        if callable(client):
+            self._make = client
+        else:
             self._take(client)
-        elif not callable(client):
-            check_kind(client, asynchronous)
 
-    def _take(self, client: AnyClient) -> AnyClient:
-        check_kind(client, self._asynchronous)
+    def _take(self, made: object) -> AnyClient:
+        client = checked_client(made, self._asynchronous)
         self._by_hub = {hub.lower(): client.for_hub(hub) for hub in self._hubs or ()}
         self._client = client
         return client
@@ -89,10 +89,10 @@ class Mount:
     @property
     def client(self) -> AnyClient:
         """The client; made now if the application gave a function that makes it."""
-        if self._client is not None:
-            return self._client
+        if self._client is not None or self._make is None:
+            return cast("AnyClient", self._client)
         # Two threads that meet here make two clients, of which the second is used.
-        return self._take(self._make())  # type: ignore[misc] # one of the two is never None
+        return self._take(self._make())
 
     def forget_client(self) -> AnyClient | None:
         """The client that this mount has made and whoever calls has to close; an application closes its own."""
@@ -114,7 +114,7 @@ class Mount:
         origin = header("origin")
         if self._is_foreign(origin, header("sec-fetch-site")):
             log.warning(
-                "A negotiation from another site was refused. If it is one of yours, add its origin to allow_origins= of %s.",
+                "A negotiation from another site was refused. If it is one of yours, add it to allow_origins= of %s.",
                 self.path or "/",
             )
             return problem(403, "origin_not_allowed", "This site may not negotiate here.")
@@ -180,8 +180,7 @@ class Mount:
             return grant
         try:
             if isinstance(grant, Grant):
-                for call in group_calls(client, grant, self.groups_ttl):
-                    yield call
+                yield from group_calls(client, grant, self.groups_ttl)
             answer = yield negotiation(client, grant)
         except HubpassError as error:
             return _failure(error, grant)
@@ -221,7 +220,7 @@ def run(steps: Steps) -> Reply:
         while True:
             try:
                 result = call()
-            except HubpassError as error:
+            except HubpassError as error:  # noqa: PERF203 - each call may fail, and the steps decide what follows
                 call = steps.throw(error)
             else:
                 call = steps.send(result)
@@ -237,7 +236,7 @@ async def run_async(steps: Steps) -> Reply:
         while True:
             try:
                 result = await call()
-            except HubpassError as error:
+            except HubpassError as error:  # noqa: PERF203 - each call may fail, and the steps decide what follows
                 call = steps.throw(error)
             else:
                 call = steps.send(result)
@@ -249,11 +248,6 @@ async def run_async(steps: Steps) -> Reply:
 async def settle(value: object) -> object:
     """What a callback gave, which may be a coroutine."""
     return await value if isinstance(value, Awaitable) else value
-
-
-def mapping_header(headers: Mapping[str, str]) -> GetHeader:
-    """Look headers up in a framework's mapping, which ignores case."""
-    return partial(headers.get)  # type: ignore[return-value] # an overload with a default is not meant
 
 
 def _failure(error: HubpassError, grant: object) -> Reply:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 from hubpass.exceptions import InvalidArgumentError
@@ -21,8 +21,8 @@ class Origins:
     """The origins that were allowed at a mount.
 
     Args:
-        allowed: Origins as browsers write them, such as ``https://app.example.com``. Neither ``*``, which browsers refuse
-            together with credentials, nor ``null``, which any sandboxed page can claim to be.
+        allowed: Origins as browsers write them, such as ``https://app.example.com``. Neither ``*``, which browsers
+            refuse together with credentials, nor ``null``, which any sandboxed page can claim to be.
         more_headers: Names of further headers that pages send with their negotiation.
 
     Raises:
@@ -35,16 +35,17 @@ class Origins:
         self._allowed = frozenset(map(_normal_form, allowed))
         if not self._allowed:
             raise _not_origins("The argument allow_origins is empty.")
-        headers = (more_headers,) if isinstance(more_headers, str) else tuple(more_headers)
-        if not all(isinstance(name, str) and _TOKEN.fullmatch(name) for name in headers):
+        headers: tuple[object, ...] = (more_headers,) if isinstance(more_headers, str) else tuple(more_headers)
+        names = [name.lower() for name in headers if isinstance(name, str) and _TOKEN.fullmatch(name)]
+        if len(names) != len(headers):
             raise InvalidArgumentError(
                 "The argument allow_headers has something that is not the name of a header.",
                 code="invalid_argument",
                 hint='Pass allow_headers=["x-my-header"].',
             )
-        self.headers = tuple(dict.fromkeys((*CLIENT_HEADERS, *(name.lower() for name in headers))))
+        self.headers = tuple(dict.fromkeys((*CLIENT_HEADERS, *names)))
 
-    def __iter__(self) -> Iterable[str]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[str]:
         """The origins, sorted."""
         return iter(sorted(self._allowed))
 
@@ -77,5 +78,5 @@ def _not_origins(message: str) -> InvalidArgumentError:
     return InvalidArgumentError(
         message,
         code="invalid_argument",
-        hint='Pass allow_origins=["https://app.example.com"]: scheme, host and port, without a path; neither "*" nor "null".',
+        hint='Pass allow_origins=["https://app.example.com"]: no path, neither "*" nor "null".',
     )

@@ -14,8 +14,8 @@ from hubpass.grants import Grant
 AnyClient: TypeAlias = SignalRServiceClientBase
 
 
-def check_kind(client: object, asynchronous: bool | None) -> None:
-    """Refuse what is not a client, or not one of the kind that the framework can use."""
+def checked_client(client: object, asynchronous: bool | None) -> AnyClient:
+    """The client; what is none, or is not of the kind that the framework can use, is refused."""
     if not isinstance(client, AnyClient):
         raise InvalidArgumentError(
             f"The client is {type(client).__name__} and not one of hubpass.",
@@ -29,6 +29,7 @@ def check_kind(client: object, asynchronous: bool | None) -> None:
             code="invalid_argument",
             hint=f"Use the class of the same name: from {module} import {type(client).__name__}.",
         )
+    return client
 
 
 def negotiation(client: AnyClient, grant: object) -> Callable[[], Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from contextlib import asynccontextmanager
@@ -52,14 +53,16 @@ def negotiate_asgi(
             the application starts, and the client is closed when the application ends.
         path: Where clients are told to connect, such as ``/chat``; they add ``/negotiate`` themselves. With ``hubs`` it
             has ``{hub}`` in it.
-        authorize: A function, sync or async, that is given the request as the framework has it (here the ASGI scope) and
-            returns a user id as text, a :class:`hubpass.Grant`, or ``None`` for nobody (401). It may raise
+        authorize: A function, sync or async, that is given the request as the framework has it (here the ASGI scope)
+            and returns a user id as text, a :class:`hubpass.Grant`, or ``None`` for nobody (401). It may raise
             :class:`hubpass.Forbidden` (403). Or ``hubpass.ANONYMOUS``, which lets everybody in.
-        hubs: The hubs that a path with ``{hub}`` may name; others are answered with 404. Default: the client's hub alone.
+        hubs: The hubs that a path with ``{hub}`` may name; others are answered with 404. Default: the client's hub
+            alone.
         allow_origins: Origins of other sites whose pages may negotiate, such as ``https://app.example.com``. The route
             then answers preflights, and refuses pages from elsewhere with 403 before it asks ``authorize``. Default:
             ``None``, which leaves CORS to the application.
-        allow_headers: Names of further headers that those pages send. What ``@microsoft/signalr`` sends is allowed anyhow.
+        allow_headers: Names of further headers that those pages send. What ``@microsoft/signalr`` sends is allowed
+            anyhow.
         groups_ttl: For how long a user of Azure SignalR Service stays in the groups of a grant. Needed if grants have
             groups; each of them then costs a request to the service.
 
@@ -131,9 +134,15 @@ async def call_authorize(authorize: Any, request: object) -> object:
     """What the application says of a request; a function that blocks runs on a thread."""
     if authorize is ANONYMOUS:
         return ANONYMOUS
-    if asyncio.iscoroutinefunction(authorize) or asyncio.iscoroutinefunction(getattr(authorize, "__call__", None)):  # noqa: B004 - an object with an async __call__ is meant
+    if _is_async(authorize):
         return await settle(authorize(request))
     return await settle(await asyncio.to_thread(authorize, request))
+
+
+def _is_async(function: Any) -> bool:
+    """Whether a function, or an object that is called like one, is a coroutine function."""
+    call = function if inspect.isroutine(function) else type(function).__call__
+    return inspect.iscoroutinefunction(call)
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from azure.functions import AuthLevel, Blueprint, HttpRequest, HttpResponse
 from hubpass.exceptions import InvalidArgumentError
 from hubpass.grants import Grant
 from hubpass.integrations import asgi, wsgi
-from hubpass.integrations._mount import NEGOTIATE, Mount, Reply, mapping_header
+from hubpass.integrations._mount import NEGOTIATE, Mount, Reply
 
 if TYPE_CHECKING:
     from hubpass.grants import _Anonymous
@@ -35,9 +35,9 @@ def negotiate_blueprint(
 ) -> Blueprint:
     """Make a blueprint with one HTTP function: ``app.register_functions(...)``.
 
-    It answers ``POST /api{path}/negotiate`` (``/api`` is the host's own prefix). A client of :mod:`hubpass.aio` makes it an
-    async function, one of :mod:`hubpass` a sync one, which the host runs on a thread. Clients get their token from
-    ``authorize`` and not from a function key: the authorization level is anonymous.
+    It answers ``POST /api{path}/negotiate`` (``/api`` is the host's own prefix). A client of :mod:`hubpass.aio` makes
+    it an async function, one of :mod:`hubpass` a sync one, which the host runs on a thread. Clients get their token
+    from ``authorize`` and not from a function key: the authorization level is anonymous.
 
     The arguments and errors are those of :func:`hubpass.integrations.asgi.negotiate_asgi`; ``authorize`` is given the
     ``azure.functions.HttpRequest``. CORS is the platform's, which answers before any function: ``allow_origins`` is
@@ -63,16 +63,16 @@ def negotiate_blueprint(
     )
 
     def respond(req: HttpRequest) -> HttpResponse:
-        header = mapping_header(req.headers)
+        header = req.headers.get
         reply = wsgi.answer(mount, req.method, header, req, req.route_params.get("hub"))
         return _response(mount, reply)
 
     async def respond_async(req: HttpRequest) -> HttpResponse:
-        header = mapping_header(req.headers)
+        header = req.headers.get
         reply = await asgi.answer(mount, req.method, header, req, req.route_params.get("hub"))
         return _response(mount, reply)
 
-    blueprint = Blueprint()
+    blueprint = Blueprint()  # type: ignore[no-untyped-call] # its stubs are incomplete
     route = (mount.path + NEGOTIATE).lstrip("/")
     function = respond_async if mount.client._is_async else respond  # noqa: SLF001 - a class of this package
     decorated = blueprint.route(route=route, methods=["POST"], auth_level=AuthLevel.ANONYMOUS)(function)

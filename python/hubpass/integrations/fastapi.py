@@ -12,13 +12,14 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from hubpass.grants import ANONYMOUS, Forbidden, Grant, _Anonymous
+from hubpass.integrations import easy_auth as app_service
 from hubpass.integrations._app_cors import log_refused_preflights
 from hubpass.integrations._mount import NEGOTIATE, OTHER_METHODS, Mount, run_async
 from hubpass.integrations._services import AnyClient
 from hubpass.integrations.asgi import living, scope_header
 from hubpass.integrations.starlette import response_of, with_common_headers
 
-__all__ = ["negotiate_router"]
+__all__ = ["easy_auth", "negotiate_router"]
 
 Authorized = Grant | str | None
 Authorize = Callable[..., Authorized | Awaitable[Authorized]] | _Anonymous
@@ -36,8 +37,8 @@ def negotiate_router(
 ) -> APIRouter:
     """Make a router that answers ``POST {path}/negotiate`` with an async client: ``app.include_router(...)``.
 
-    The arguments and errors are those of :func:`hubpass.integrations.asgi.negotiate_asgi`, except that ``authorize`` is a
-    dependency like any other: it may ask for headers, cookies, ``Security(...)`` or other dependencies, and an
+    The arguments and errors are those of :func:`hubpass.integrations.asgi.negotiate_asgi`, except that ``authorize`` is
+    a dependency like any other: it may ask for headers, cookies, ``Security(...)`` or other dependencies, and an
     ``HTTPException`` that it raises is answered as FastAPI does. The client is warmed when the application starts.
     """
     mount = Mount(
@@ -100,3 +101,8 @@ def negotiate_router(
     twice = full + NEGOTIATE
     router.add_api_route(twice, otherwise, methods=["POST", *rest], response_model=None, include_in_schema=False)
     return router
+
+
+def easy_auth(request: Request) -> Grant | None:
+    """As :func:`hubpass.integrations.easy_auth.easy_auth`, as a dependency: ``authorize=easy_auth``."""
+    return app_service.easy_auth(request)

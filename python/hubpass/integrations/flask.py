@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from flask import Blueprint, Request, Response, request
 
 from hubpass.grants import Grant
-from hubpass.integrations._mount import NEGOTIATE, OTHER_METHODS, Mount, Reply, mapping_header
+from hubpass.integrations._mount import NEGOTIATE, OTHER_METHODS, Mount, Reply
 from hubpass.integrations.wsgi import answer
 
 if TYPE_CHECKING:
@@ -51,13 +51,13 @@ def negotiate_blueprint(
     blueprint = Blueprint(name, __name__)
 
     def negotiate(hub: str | None = None) -> Response:
-        return _response(answer(mount, request.method, mapping_header(request.headers), request, hub))
+        return _response(answer(mount, request.method, request.headers.get, request, hub))
 
     def twice(hub: str | None = None) -> Response:  # noqa: ARG001 - Flask passes what the path has
-        return _response(mount.screen(request.method, mapping_header(request.headers)) or mount.doubled())
+        return _response(mount.screen(request.method, request.headers.get) or mount.doubled())
 
     def add_common_headers(response: Response) -> Response:
-        for header, value in mount.common_headers(mapping_header(request.headers)):
+        for header, value in mount.common_headers(request.headers.get):
             if header == "Vary":
                 response.vary.add(value)
             else:

@@ -35,8 +35,8 @@ def negotiate_wsgi(
 ) -> App:
     """Make a WSGI application that answers ``POST {path}/negotiate`` with a sync client.
 
-    The arguments and errors are those of :func:`hubpass.integrations.asgi.negotiate_asgi`; ``authorize`` is given the WSGI
-    environment. WSGI knows no start and no end of an application: warm the client in a hook of the server, such as
+    The arguments and errors are those of :func:`hubpass.integrations.asgi.negotiate_asgi`; ``authorize`` is given the
+    WSGI environment. WSGI knows no start and no end of an application: warm the client in a hook of the server, such as
     gunicorn's ``post_worker_init``.
     """
     mount = Mount(

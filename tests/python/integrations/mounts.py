@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ from hubpass.integrations import fastapi as for_fastapi
 from hubpass.integrations import flask as for_flask
 from hubpass.integrations import starlette as for_starlette
 from signalr.client_kind import ENDPOINT, KEY
+from signalr.service_double import WATCHDOG
 
 Headers = Mapping[str, str]
 
@@ -99,45 +101,70 @@ def asgi_request(app: Any) -> Request:
     """Ask an ASGI application as a server would, without one."""
 
     def request(method: str, target: str, headers: Headers) -> Answered:
-        parts = urlsplit(target)
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": parts.path,
-            "raw_path": parts.path.encode(),
-            "query_string": parts.query.encode(),
-            "root_path": "",
-            "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()],
-            "client": ("127.0.0.1", 1),
-            "server": ("127.0.0.1", 80),
-            "state": {},
-        }
-        sent: list[Any] = []
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": b"", "more_body": False}
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        asyncio.run(app(scope, receive, send))
-        start, *rest = sent
-        found: dict[str, str] = {}
-        for name, value in start["headers"]:
-            key = name.decode()
-            found[key] = f"{found[key]}, {value.decode()}" if key in found else value.decode()
-        return Answered(start["status"], found, b"".join(message.get("body", b"") for message in rest))
+        return asyncio.run(exchange(app, method, target, headers))
 
     return request
+
+
+async def exchange(app: Any, method: str, target: str, headers: Headers) -> Answered:
+    parts = urlsplit(target)
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": parts.path,
+        "raw_path": parts.path.encode(),
+        "query_string": parts.query.encode(),
+        "root_path": "",
+        "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 80),
+        "state": {},
+    }
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    start, *rest = sent
+    found: dict[str, str] = {}
+    for name, value in start["headers"]:
+        key = name.decode()
+        found[key] = f"{found[key]}, {value.decode()}" if key in found else value.decode()
+    return Answered(start["status"], found, b"".join(message.get("body", b"") for message in rest))
+
+
+@contextmanager
+def running(app: Any) -> Iterator[Request]:
+    """An ASGI application between its start and its end, on one event loop."""
+    loop = asyncio.new_event_loop()
+    with closing(loop):
+        orders: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        told: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        life = loop.create_task(app({"type": "lifespan", "state": {}}, orders.get, told.put))
+
+        async def order(name: str) -> None:
+            await orders.put({"type": f"lifespan.{name}"})
+            assert (await told.get())["type"] == f"lifespan.{name}.complete"
+
+        loop.run_until_complete(order("startup"))
+        yield lambda method, target, headers: loop.run_until_complete(exchange(app, method, target, headers))
+        loop.run_until_complete(order("shutdown"))
+        loop.run_until_complete(asyncio.wait_for(life, WATCHDOG))
+        loop.run_until_complete(loop.shutdown_default_executor())
 
 
 def wsgi_request(app: Any) -> Request:
     def request(method: str, target: str, headers: Headers) -> Answered:
         given = {name: value for name, value in headers.items() if name.lower() != "content-length"}
-        overrides = {"CONTENT_LENGTH": value for name, value in headers.items() if name.lower() == "content-length"}
+        length = headers.get("content-length")
+        overrides = {} if length is None else {"CONTENT_LENGTH": length}
         found = WsgiClient(app).open(target, method=method, headers=given, environ_overrides=overrides)
         return Answered(found.status_code, {k.lower(): v for k, v in found.headers.items()}, found.get_data())
 

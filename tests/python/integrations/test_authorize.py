@@ -11,7 +11,6 @@ import hubpass
 from hubpass import InvalidArgumentError
 from hubpass.grants import ANONYMOUS, Forbidden, Grant
 from integrations.mounts import Framework
-
 from signalr.tokens import verified
 
 AUDIENCE = "https://demo.service.signalr.net/client/?hub=chat"

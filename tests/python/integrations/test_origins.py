@@ -1,4 +1,4 @@
-"""Pages of other sites: allowed by name, refused before anybody is asked, and told so in a way that caches keep apart."""
+"""Pages of other sites: allowed by name, refused before anybody is asked."""
 
 from typing import Any
 
