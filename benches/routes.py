@@ -1,7 +1,8 @@
 """What a mounted route costs in FastAPI and Flask: against the same route that returns a constant, and one with PyJWT.
 
-Reproduce with ``make bench``, or with a release build of hubpass: ``python benches/routes.py``. Applications are called in
-process, as a server would call them, with another user at each request. The process fails if a minimum misses its goal.
+Reproduce with ``make bench``, or with a release build of hubpass: ``python benches/routes.py``. Applications are
+called in process, as a server would call them, with another user at each request. The process fails if a minimum
+misses its goal.
 """
 
 import asyncio
@@ -30,7 +31,7 @@ ROUNDS = 200
 App = Callable[[dict[str, Any], Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
 
 
-def signed_in(x_user: Annotated[str, fastapi.Header()]) -> str:
+async def signed_in(x_user: Annotated[str, fastapi.Header()]) -> str:
     return x_user
 
 
@@ -53,9 +54,7 @@ def fastapi_app() -> App:
 def flask_app() -> flask.Flask:
     app = flask.Flask("bench")
     client = hubpass.SignalRServiceClient.from_connection_string(CONNECTION_STRING, "chat")
-    app.register_blueprint(
-        negotiate_blueprint(client, "/mounted", authorize=lambda request: request.headers["x-user"])
-    )
+    app.register_blueprint(negotiate_blueprint(client, "/mounted", authorize=lambda request: request.headers["x-user"]))
 
     @app.post("/constant/negotiate")
     def constant() -> dict[str, str]:
@@ -114,7 +113,7 @@ def ask_wsgi(app: flask.Flask, path: str, user_id: str) -> bytes:
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
     }
-    body = app(environ, lambda *_: lambda _: None)  # type: ignore[arg-type, return-value] # the least of a server
+    body = app(environ, lambda *_: lambda _: None)
     return b"".join(body)
 
 

@@ -10,7 +10,7 @@ import json
 import logging
 import math
 import secrets
-from collections.abc import Awaitable, Callable, Generator, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeAlias, cast
 
@@ -23,7 +23,6 @@ log = logging.getLogger("hubpass.integrations")
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 GetHeader: TypeAlias = Callable[[str], "str | None"]
-Steps: TypeAlias = Generator[Callable[[], Any], Any, "Reply"]
 
 NEGOTIATE = "/negotiate"
 OTHER_METHODS = ("GET", "HEAD", "PUT", "PATCH", "DELETE")
@@ -31,6 +30,7 @@ OTHER_METHODS = ("GET", "HEAD", "PUT", "PATCH", "DELETE")
 _BODY_MAX = 64 * 1024
 # Seconds. A client that is told nothing comes back at once; one that is told an hour has gone for good.
 _RETRY_AFTER_DEFAULT, _RETRY_AFTER_MAX = 5, 300
+_NO_STORE: Headers = (("Cache-Control", "no-store"),)
 
 
 class Reply(NamedTuple):
@@ -39,6 +39,14 @@ class Reply(NamedTuple):
     status: int
     body: bytes
     headers: Headers = ()
+
+
+class Plan(NamedTuple):
+    """What has to be called to answer a grant: in order, first what comes before the negotiation."""
+
+    grant: object
+    before: Sequence[Callable[[], Any]]
+    negotiate: Callable[[], Any]
 
 
 class Mount:
@@ -111,8 +119,7 @@ class Mount:
 
     def screen(self, method: str, header: GetHeader) -> Reply | None:
         """The answer to a request that does not get as far as ``authorize``; None if it may go on."""
-        origin = header("origin")
-        if self._is_foreign(origin, header("sec-fetch-site")):
+        if self.origins is not None and self._is_foreign(self.origins, header):
             log.warning(
                 "A negotiation from another site was refused. If it is one of yours, add it to allow_origins= of %s.",
                 self.path or "/",
@@ -123,16 +130,17 @@ class Mount:
         if method != "POST":
             reply = problem(405, "method_not_allowed", "A negotiation is a POST.")
             return reply._replace(headers=(("Allow", "POST" if self.origins is None else "POST, OPTIONS"),))
-        length = header("content-length") or "0"
-        if not length.isdecimal() or int(length) > _BODY_MAX:
+        length = header("content-length")
+        if length and (not length.isdecimal() or int(length) > _BODY_MAX):
             return problem(413, "request_too_large", "A negotiation has no body.")
         return None
 
-    def _is_foreign(self, origin: str | None, fetch_site: str | None) -> bool:
-        if origin is None or self.origins is None or self.origins.allows(origin):
+    def _is_foreign(self, origins: Origins, header: GetHeader) -> bool:
+        origin = header("origin")
+        if origin is None or origins.allows(origin):
             return False
         # The page's own origin needs no permission. Only browsers write this header, and no page can (Fetch Metadata).
-        return fetch_site != "same-origin"
+        return header("sec-fetch-site") != "same-origin"
 
     def _preflight(self, origins: Origins) -> Reply:
         return Reply(
@@ -147,10 +155,9 @@ class Mount:
 
     def common_headers(self, header: GetHeader) -> Headers:
         """What every answer of this mount carries, errors included."""
-        headers: Headers = (("Cache-Control", "no-store"),)
         if self.origins is None:
-            return headers
-        headers += (("Vary", "Origin"),)
+            return _NO_STORE
+        headers = (*_NO_STORE, ("Vary", "Origin"))
         origin = header("origin")
         if origin is not None and self.origins.allows(origin):
             headers += (("Access-Control-Allow-Origin", origin), ("Access-Control-Allow-Credentials", "true"))
@@ -167,8 +174,8 @@ class Mount:
             404, "negotiate_twice", "The client adds /negotiate itself: leave it out of the URL it is given."
         )
 
-    def steps(self, authorized: object, hub: str | None) -> Steps:
-        """Answer a request that ``authorize`` has seen. Yields what has to be called, and takes what that gave.
+    def plan(self, authorized: object, hub: str | None) -> Plan | Reply:
+        """The calls that answer a request which ``authorize`` has seen, or the answer if there is nothing to call.
 
         For ANONYMOUS, `authorized` is ANONYMOUS itself.
         """
@@ -179,12 +186,10 @@ class Mount:
         if isinstance(grant, Reply):
             return grant
         try:
-            if isinstance(grant, Grant):
-                yield from group_calls(client, grant, self.groups_ttl)
-            answer = yield negotiation(client, grant)
-        except HubpassError as error:
+            before = group_calls(client, grant, self.groups_ttl) if isinstance(grant, Grant) else ()
+            return Plan(grant, before, negotiation(client, grant))
+        except InvalidArgumentError as error:
             return _failure(error, grant)
-        return Reply(200, json.dumps(answer).encode(), JSON)
 
     def _grant(self, authorized: object) -> object:
         if isinstance(authorized, Grant) or (authorized is ANONYMOUS and self.authorize is ANONYMOUS):
@@ -213,36 +218,32 @@ def problem(status: int, code: str, message: str, **more: str) -> Reply:
     return Reply(status, json.dumps({"error": {"code": code, "message": message, **more}}).encode(), JSON)
 
 
-def run(steps: Steps) -> Reply:
-    """Take the steps with a sync client."""
+def run(plan: Plan | Reply) -> Reply:
+    """Carry out a plan with a sync client."""
+    if isinstance(plan, Reply):
+        return plan
     try:
-        call = next(steps)
-        while True:
-            try:
-                result = call()
-            except HubpassError as error:  # noqa: PERF203 - each call may fail, and the steps decide what follows
-                call = steps.throw(error)
-            else:
-                call = steps.send(result)
-    except StopIteration as done:
-        reply: Reply = done.value
-        return reply
+        for call in plan.before:
+            call()
+        return _answer(plan.negotiate())
+    except HubpassError as error:
+        return _failure(error, plan.grant)
 
 
-async def run_async(steps: Steps) -> Reply:
-    """Take the steps with an async client."""
+async def run_async(plan: Plan | Reply) -> Reply:
+    """Carry out a plan with an async client."""
+    if isinstance(plan, Reply):
+        return plan
     try:
-        call = next(steps)
-        while True:
-            try:
-                result = await call()
-            except HubpassError as error:  # noqa: PERF203 - each call may fail, and the steps decide what follows
-                call = steps.throw(error)
-            else:
-                call = steps.send(result)
-    except StopIteration as done:
-        reply: Reply = done.value
-        return reply
+        for call in plan.before:
+            await call()
+        return _answer(await plan.negotiate())
+    except HubpassError as error:
+        return _failure(error, plan.grant)
+
+
+def _answer(answer: Mapping[str, str]) -> Reply:
+    return Reply(200, json.dumps(answer).encode(), JSON)
 
 
 async def settle(value: object) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any, TypeAlias
@@ -39,7 +39,7 @@ def negotiation(client: AnyClient, grant: object) -> Callable[[], Any]:
         return partial(negotiate, anonymous=True)
     if grant.roles:
         raise _not_for_signalr("roles", "Put what a client may do into Grant(claims=...): SignalR has no roles.")
-    options: dict[str, Any] = {} if grant.lifetime is None else {"lifetime": grant.lifetime}
+    options = {} if grant.lifetime is None else {"lifetime": grant.lifetime}
     return partial(
         negotiate,
         grant.user_id,
@@ -50,14 +50,15 @@ def negotiation(client: AnyClient, grant: object) -> Callable[[], Any]:
     )
 
 
-def group_calls(client: AnyClient, grant: Grant, ttl: timedelta | None) -> Iterator[Callable[[], Any]]:
+def group_calls(client: AnyClient, grant: Grant, ttl: timedelta | None) -> Sequence[Callable[[], Any]]:
     """The calls that put a user of SignalR into groups, which its tokens cannot say."""
     groups = (grant.groups,) if isinstance(grant.groups, str) else tuple(grant.groups)
     if groups and ttl is None:
         raise _not_for_signalr("groups", "Pass groups_ttl=timedelta(hours=1) where the route is mounted.")
-    for group in groups:
-        add: Any = client.add_user_to_group  # type: ignore[attr-defined] # both of its classes have it
-        yield partial(add, grant.user_id, group, ttl=ttl)
+    if not groups:
+        return ()
+    add: Any = client.add_user_to_group  # type: ignore[attr-defined] # both of its classes have it
+    return [partial(add, grant.user_id, group, ttl=ttl) for group in groups]
 
 
 def _not_for_signalr(what: str, hint: str) -> InvalidArgumentError:

@@ -127,7 +127,7 @@ async def answer(mount: Mount, method: str, header: GetHeader, request: object, 
         authorized = await call_authorize(mount.authorize, request)
     except Forbidden as refusal:
         return mount.forbidden(refusal)
-    return await run_async(mount.steps(authorized, hub))
+    return await run_async(mount.plan(authorized, hub))
 
 
 async def call_authorize(authorize: Any, request: object) -> object:

@@ -77,7 +77,7 @@ def negotiate_router(
         return living(mount)
 
     async def negotiate(request: Request, authorized: Any) -> Response:
-        return response_of(await run_async(mount.steps(authorized, request.path_params.get("hub"))))
+        return response_of(await run_async(mount.plan(authorized, request.path_params.get("hub"))))
 
     async def negotiate_anybody(request: Request) -> Response:
         return await negotiate(request, ANONYMOUS)

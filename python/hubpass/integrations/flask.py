@@ -51,17 +51,19 @@ def negotiate_blueprint(
     blueprint = Blueprint(name, __name__)
 
     def negotiate(hub: str | None = None) -> Response:
-        return _response(answer(mount, request.method, request.headers.get, request, hub))
+        return respond(answer(mount, request.method, request.headers.get, request, hub))
 
     def twice(hub: str | None = None) -> Response:  # noqa: ARG001 - Flask passes what the path has
-        return _response(mount.screen(request.method, request.headers.get) or mount.doubled())
+        return respond(mount.screen(request.method, request.headers.get) or mount.doubled())
 
-    def add_common_headers(response: Response) -> Response:
-        for header, value in mount.common_headers(request.headers.get):
-            if header == "Vary":
-                response.vary.add(value)
-            else:
-                response.headers[header] = value
+    def respond(reply: Reply) -> Response:
+        headers = [*reply.headers, *mount.common_headers(request.headers.get)]
+        return _Response(reply.body, reply.status, headers)
+
+    def complete(response: Response) -> Response:
+        # What abort() made, or the application's own handler of errors.
+        if not isinstance(response, _Response):
+            response.headers.extend(mount.common_headers(request.headers.get))
         return response
 
     # Flask answers OPTIONS and HEAD by itself unless a route names them.
@@ -69,9 +71,9 @@ def negotiate_blueprint(
     rule = mount.path.replace("{hub}", "<hub>") + NEGOTIATE
     blueprint.add_url_rule(rule, "negotiate", negotiate, methods=methods)
     blueprint.add_url_rule(rule + NEGOTIATE, "negotiate_twice", twice, methods=methods)
-    blueprint.after_request(add_common_headers)
+    blueprint.after_request(complete)
     return blueprint
 
 
-def _response(reply: Reply) -> Response:
-    return Response(reply.body, reply.status, list(reply.headers))
+class _Response(Response):
+    """An answer that is complete: it needs no more headers."""

@@ -80,7 +80,7 @@ def answer(mount: Mount, method: str, header: GetHeader, request: object, hub: s
         authorized = ANONYMOUS if authorize is ANONYMOUS else authorize(request)
     except Forbidden as refusal:
         return mount.forbidden(refusal)
-    return run(mount.steps(authorized, hub))
+    return run(mount.plan(authorized, hub))
 
 
 def _environ_header(environ: Environ) -> GetHeader:
