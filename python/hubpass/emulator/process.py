@@ -229,6 +229,16 @@ class Emulator:
         return self._control
 
     @property
+    def control_url(self) -> str:
+        """The URL of the control API."""
+        return str(self._ready["control_url"])
+
+    @property
+    def control_token(self) -> str:
+        """The secret that the control API asks for, for a `ControlClient` in another process."""
+        return str(self._ready["control_token"])
+
+    @property
     def log_lines(self) -> list[str]:
         """What the emulator has logged so far; credentials are redacted."""
         return list(self._log)
