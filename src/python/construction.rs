@@ -98,15 +98,15 @@ impl Keywords<'_> {
         Ok(KeyPolicy::new(duration("lifetime")?, pair("renew_after")?, duration("margin")?, pair("retry_after")?)?)
     }
 
-    fn clock(&self) -> Clock {
+    fn clock(&self, endpoints: &Endpoints) -> Clock {
         #[cfg(feature = "testing")]
         if let Some(clock) = &self.clock {
             return Clock::Manual(clock.get().clock());
         }
-        Clock::System
+        if endpoints.endpoint.is_loopback() && endpoints.server.is_loopback() { Clock::Local } else { Clock::System }
     }
 
-    fn world(&self, py: Python<'_>) -> PyResult<World> {
+    fn world(&self, py: Python<'_>, endpoints: &Endpoints) -> PyResult<World> {
         if self.on_event.as_ref().is_some_and(|callback| !callback.is_callable()) {
             return Err(Error::new(
                 Code::InvalidArgument,
@@ -124,7 +124,7 @@ impl Keywords<'_> {
         })?;
         let observer: Arc<dyn Observer> = Arc::new(PyObserver::new(py, self.on_event.clone())?);
         let transport = Arc::new(HttpTransport::new(ProxyVariables::read(), ca_file));
-        Ok(World::new(self.clock(), Arc::new(ThisProcess), transport, Some(observer)))
+        Ok(World::new(self.clock(endpoints), Arc::new(ThisProcess), transport, Some(observer)))
     }
 
     fn options(&self, endpoints: Endpoints, credential: Credential, world: World) -> Result<SignalROptions> {
@@ -187,11 +187,11 @@ pub fn from_arguments(
     })?;
     let py = credential.py();
     if let Some(key) = current_key(credential)? {
-        let world = keywords.world(py)?;
+        let world = keywords.world(py, &endpoints)?;
         let shared = Credential::AccessKey(SigningKey::new(&key.to_cow()?, None));
         return Ok((keywords.options(endpoints, shared, world)?, Some(KeyCredential::new(credential, &key))));
     }
-    let world = keywords.world(py)?;
+    let world = keywords.world(py, &endpoints)?;
     let scope = keywords.scope()?;
     let source: Arc<dyn TokenSource> = match is_async(credential)? {
         Some(true) if client_is_async => Arc::new(AsyncCredential::new(credential, scope)?),
@@ -210,11 +210,11 @@ pub fn from_connection_string(
     keywords: &Keywords<'_>,
 ) -> PyResult<SignalROptions> {
     let endpoints = parsed.endpoints();
+    let world = keywords.world(py, &endpoints)?;
     if let Auth::AccessKey(key) = &parsed.auth {
         let shared = Credential::AccessKey(SigningKey::new(key.expose(), None));
-        return Ok(keywords.options(endpoints, shared, keywords.world(py)?)?);
+        return Ok(keywords.options(endpoints, shared, world)?);
     }
-    let world = keywords.world(py)?;
     let (clock, transport, scope) = (world.clock.clone(), Arc::clone(&world.transport), keywords.scope()?);
     let managed_identity = |client_id| {
         ManagedIdentitySource::new(&IdentityVariables::read(), &scope, client_id, clock.clone(), Arc::clone(&transport))

@@ -2,6 +2,7 @@
 //! names, defaults and documentation are Python (`python/hubpass`).
 
 mod bridge;
+mod clock;
 mod connection_string;
 mod construction;
 mod convert;
@@ -24,6 +25,8 @@ mod _native {
     use super::bridge::Flight;
     #[pymodule_export]
     use super::bridge::shut_down;
+    #[pymodule_export]
+    use super::clock::advance_local_clocks;
     #[pymodule_export]
     use super::connection_string::ParsedConnectionString;
     #[pymodule_export]
