@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hubpass.emulator.process import Emulator
-    from hubpass.emulator.testers import SignalRTester
+    from hubpass.pytest_plugin.testers import SignalRTester
 
 _INI = "hubpass_emulator"
 _started = pytest.StashKey["_LocalAzure"]()
@@ -87,8 +87,8 @@ def hubpass_emulator(request: pytest.FixtureRequest) -> Emulator:
 
 @pytest.fixture
 def signalr(hubpass_emulator: Emulator) -> Iterator[SignalRTester]:
-    """Give the local Azure SignalR Service, as new: see :class:`hubpass.emulator.testers.SignalRTester`."""
-    from hubpass.emulator.testers import SignalRTester
+    """Give the local Azure SignalR Service, as new: see :class:`hubpass.pytest_plugin.testers.SignalRTester`."""
+    from hubpass.pytest_plugin.testers import SignalRTester
 
     tester = SignalRTester(hubpass_emulator)
     tester.reset()
