@@ -92,7 +92,7 @@ impl HttpTransport {
             if chunk.len() > room {
                 if response.status().is_success() {
                     let message = format!("{} was answered with more than {BODY_MAX} bytes.", request.purpose);
-                    return Err(unexpected(message).with_status(answer.status));
+                    return Err(unexpected(request.party, message).with_status(answer.status));
                 }
                 // The status of a refusal says enough.
                 break;
@@ -205,7 +205,8 @@ fn transport_error(request: &Request, endpoint: &Endpoint, error: reqwest::Error
     let host = endpoint.host();
     let operation = request.purpose;
     if has("invalid http") || has("invalid chunk") || has("message head is too large") {
-        return unexpected(format!("{operation} was answered by {host} with something that is not HTTP ({cause})."));
+        let message = format!("{operation} was answered by {host} with something that is not HTTP ({cause}).");
+        return unexpected(request.party, message);
     }
     let setting = request.party.setting();
     let broke_off = ["close_notify", "unexpected eof", "unexpected end of file", "connection reset", "broken pipe"];
@@ -220,10 +221,8 @@ fn transport_error(request: &Request, endpoint: &Endpoint, error: reqwest::Error
             Code::NameResolutionFailed,
             format!("{operation} failed: the name {host} does not resolve ({cause})."),
             match request.party {
-                Party::Service => {
-                    format!(
-                        "Check {setting}, and with a private endpoint the DNS zone privatelink.service.signalr.net."
-                    )
+                Party::Service(service) => {
+                    format!("Check {setting}, and with a private endpoint the DNS zone {}.", service.private_zone())
                 }
                 _ => format!("Check {setting}."),
             },
@@ -258,7 +257,7 @@ fn transport_error(request: &Request, endpoint: &Endpoint, error: reqwest::Error
             Code::ConnectionFailed,
             format!("{operation} failed: no answer came from {host} ({cause})."),
             match request.party {
-                Party::Service => {
+                Party::Service(_) => {
                     "Check that the endpoint can be reached from this machine: curl -I https://<host>/api/health"
                         .to_owned()
                 }

@@ -1,29 +1,61 @@
-"""What the sync and the async client have in common: how they are made and what they say of themselves."""
+"""What the sync and the async client of Azure Web PubSub have in common: how they are made, and their status."""
 
 from __future__ import annotations
 
 from hubpass import _native
+from hubpass._client_base import ServiceClientBase
 
 # Type checkers know the name; to import it from `typing` would double the time that the package takes to import.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
-    from typing import NoReturn
+    from typing import TypeAlias
 
     from typing_extensions import Self
 
     from hubpass._annotations import AccessKeyCredential, AsyncTokenCredential, ClientStatus, TokenCredential
-    from hubpass.models import Event, KeyPolicy
+    from hubpass.models import Event
+
+    AnyCredential: TypeAlias = AccessKeyCredential | TokenCredential | AsyncTokenCredential
+
+API_VERSION = "2024-12-01"
+"""The version of the service's operations that the core speaks."""
 
 
-class SignalRServiceClientBase:
-    """The constructor and the properties of both clients; the public classes document them."""
+class ConnectionStringCredential:
+    """Stands for what a connection string holds, and shows nothing of it."""
 
-    __slots__ = ("__weakref__", "_native")
+    __slots__ = ()
 
-    _native: _native.SignalRClient
-    _is_async: bool
+    def __repr__(self) -> str:
+        """Say what it stands for."""
+        return "<credential of a connection string [redacted]>"
+
+
+class Configuration:
+    """What programs read from ``client._config`` of Microsoft's SDK."""
+
+    __slots__ = ("api_version", "credential", "endpoint", "hub")
+
+    def __init__(self, endpoint: str, hub: str, credential: AnyCredential | ConnectionStringCredential) -> None:
+        self.endpoint = endpoint
+        self.hub = hub
+        self.credential = credential
+        self.api_version = API_VERSION
+
+    def __repr__(self) -> str:
+        """Show all but the credential, whose own text may tell too much."""
+        return f"<configuration endpoint={self.endpoint!r} hub={self.hub!r} api_version={self.api_version!r}>"
+
+
+class WebPubSubServiceClientBase(ServiceClientBase):
+    """The constructor and the status of both clients; the public classes document them."""
+
+    __slots__ = ("_credential",)
+
+    _native: _native.WebPubSubClient
+    _credential: AnyCredential | ConnectionStringCredential
 
     def __init__(
         self,
@@ -33,25 +65,22 @@ class SignalRServiceClientBase:
         *,
         client_endpoint: str | None = None,
         server_endpoint: str | None = None,
-        application_name: str | None = None,
         scope: str | None = None,
-        key_policy: KeyPolicy | None = None,
         ca_file: str | os.PathLike[str] | None = None,
         timeout: float | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
         keywords = {
-            "application_name": application_name,
             "authority": None,
             "ca_file": ca_file,
-            "key_policy": key_policy,
             "on_event": on_event,
             "scope": scope,
             "timeout": timeout,
         }
-        self._native = _native.SignalRClient(
+        self._native = _native.WebPubSubClient(
             endpoint, hub, credential, client_endpoint, server_endpoint, keywords, self._is_async
         )
+        self._credential = ConnectionStringCredential() if credential is None else credential
 
     @classmethod
     def from_connection_string(
@@ -59,32 +88,28 @@ class SignalRServiceClientBase:
         connection_string: str,
         hub: str,
         *,
-        application_name: str | None = None,
         authority: str | None = None,
         scope: str | None = None,
-        key_policy: KeyPolicy | None = None,
         ca_file: str | os.PathLike[str] | None = None,
         timeout: float | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> Self:
-        """Make a client from a connection string, as the Azure portal shows it under *Keys* or *Connection strings*.
+        """Make a client from a connection string, as the Azure portal shows it under *Keys*.
 
         With ``AccessKey=`` it signs with that key. With ``AuthType=azure.msi`` (managed identity of App Service,
         Functions and Container Apps) or ``AuthType=azure.app`` (``ClientId``, ``TenantId``, ``ClientSecret``) it uses
         Entra and needs no key; for any other identity pass a credential to the constructor.
 
-        The rules are those of ``ConnectionStringParser`` in Azure/azure-signalr, with three differences: a part without
-        ``=``, an unknown ``AuthType`` and a misspelt key are refused. Another unknown key is ignored with a warning.
+        The rules are those of Microsoft's SDK (azure-messaging-webpubsubservice 1.3), which has no ``AuthType``. A key
+        that stands twice or is misspelt is refused; another unknown key is ignored with a warning.
 
         Args:
             connection_string: ``Endpoint=https://...;AccessKey=...;Version=1.0;``, with ``Port``, ``ClientEndpoint``
                 and ``ServerEndpoint`` if they are needed.
             hub: As in the constructor.
-            application_name: As in the constructor.
             authority: The https address of the Entra authority for ``AuthType=azure.app``. Default: the public cloud's,
                 ``https://login.microsoftonline.com``.
             scope: As in the constructor.
-            key_policy: As in the constructor.
             ca_file: As in the constructor.
             timeout: As in the constructor.
             on_event: As in the constructor.
@@ -94,18 +119,17 @@ class SignalRServiceClientBase:
             InvalidArgumentError: Another argument cannot be used.
         """
         keywords = {
-            "application_name": application_name,
             "authority": authority,
             "ca_file": ca_file,
-            "key_policy": key_policy,
             "on_event": on_event,
             "scope": scope,
             "timeout": timeout,
         }
         client = cls.__new__(cls)
-        client._native = _native.SignalRClient.from_connection_string(  # noqa: SLF001 - a client of the same class
+        client._native = _native.WebPubSubClient.from_connection_string(  # noqa: SLF001 - a client of the same class
             connection_string, hub, keywords, cls._is_async
         )
+        client._credential = ConnectionStringCredential()  # noqa: SLF001 - a client of the same class
         return client
 
     def for_hub(self, hub: str) -> Self:
@@ -117,50 +141,32 @@ class SignalRServiceClientBase:
             InvalidArgumentError: The hub name cannot be used (``invalid_hub``).
             ClientClosedError: This client is closed.
         """
-        client = type(self).__new__(type(self))
-        client._native = self._native.for_hub(hub)  # noqa: SLF001 - a client of the same class
+        client = super().for_hub(hub)
+        client._credential = self._credential  # noqa: SLF001 - a client of the same class
         return client
 
     def status(self) -> ClientStatus:
         """Say what the client holds and plans, without secrets: for health checks and metrics.
 
-        ``ready`` tells whether ``negotiate`` would be answered without waiting. With an access key ``mode`` is
-        ``"access_key"``, and there is nothing more to say. With Entra it is ``"entra"``, and there are: ``credential``
-        (its name), ``kid`` of the key in hand, its ``age``, ``renews_in`` and ``expires_in`` (seconds, or ``None``
-        without a key), ``last_error`` (``None`` after a success) and ``counters``.
+        With an access key ``mode`` is ``"access_key"``, ``ready`` tells whether the client is open, and there is
+        nothing more to say. With Entra ``mode`` is ``"entra"``, ``ready`` tells whether a client token would take no
+        more than one request to the service, because an Entra token is in hand, and there are: ``credential`` (its
+        name), ``age``, ``renews_in`` and ``expires_in`` of the Entra token (seconds, or ``None`` without one), and
+        ``last_error`` of the credential (``None`` after a success).
         """
         return self._native.status()
 
     @property
     def endpoint(self) -> str:
-        """The service's address: scheme, host, and the port if it is not the scheme's own."""
+        """The service's address: scheme, host, the port if it is not the scheme's own, and the path if it has one."""
         return self._native.endpoint
 
     @property
-    def client_endpoint(self) -> str:
-        """The address that clients connect to; :attr:`endpoint` unless a reverse proxy stands before it."""
-        return self._native.client_endpoint
-
-    @property
-    def server_endpoint(self) -> str:
-        """The address that this client sends requests to; :attr:`endpoint` unless a reverse proxy stands before it."""
-        return self._native.server_endpoint
-
-    @property
     def hub(self) -> str:
-        """The hub's name in lower case: the service ignores case, and tokens must agree with URLs."""
+        """The hub's name as it was given. The service ignores case, and tokens agree with URLs."""
         return self._native.hub
 
     @property
-    def application_name(self) -> str | None:
-        """The prefix that separates the hubs of several applications on one service, or ``None``."""
-        return self._native.application_name
-
-    def __repr__(self) -> str:
-        """Show where the client sends people, and nothing that it holds."""
-        name = f"{type(self).__module__.replace('._signalr', '')}.{type(self).__qualname__}"
-        return f"<{name} endpoint={self.endpoint!r} hub={self.hub!r}>"
-
-    def __reduce__(self) -> NoReturn:
-        """Refuse to be pickled: the key would travel with it."""
-        raise TypeError(f"a {type(self).__name__} is not pickled, because it holds a key; make one in each process")
+    def _config(self) -> Configuration:
+        """What programs written for Microsoft's SDK read."""
+        return Configuration(self.endpoint, self.hub, self._credential)
