@@ -4,7 +4,9 @@ use std::error::Error as StdError;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::header::{
+    CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use reqwest::{Certificate, Client, NoProxy, Proxy, redirect};
 use url::Url;
 use zeroize::Zeroizing;
@@ -77,6 +79,9 @@ impl HttpTransport {
         }
         if let Some(body) = &request.body {
             builder = builder.header(CONTENT_TYPE, body.content_type).body(body.text.expose().to_owned());
+        } else if request.method == Method::Post {
+            // The library leaves it out, and without it gateways refuse a POST with 411 (RFC 9110 section 8.6).
+            builder = builder.header(CONTENT_LENGTH, 0);
         }
         let mut response = builder.send().await.map_err(failed)?;
         let mut answer = Answer {
