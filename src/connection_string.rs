@@ -1,9 +1,10 @@
-//! Connection strings of Azure SignalR Service: `Endpoint=...;AccessKey=...;Version=1.0;` and its Entra forms.
+//! Connection strings: `Endpoint=...;AccessKey=...;Version=1.0;` and its Entra forms.
 //!
 //! The rules are those of `ConnectionStringParser` in Azure/azure-signalr, with what it lets pass in silence refused:
-//! a part without `=`, an unknown `AuthType`, and a key with a typing mistake. Errors name keys, never values.
+//! a part without `=`, an unknown `AuthType`, and a key with a typing mistake. Errors name keys, never values. Those of
+//! Azure Web PubSub are the same but for the version, which Microsoft's SDK for it never looks at.
 
-use crate::endpoint::{Endpoint, Endpoints};
+use crate::endpoint::{Endpoint, Endpoints, Service};
 use crate::error::{Code, Error, Result};
 use crate::secret::Secret;
 
@@ -105,21 +106,29 @@ pub struct ConnectionString {
     pub server_endpoint: Option<Endpoint>,
     /// How we prove who we are.
     pub auth: Auth,
-    /// `Version`, checked and otherwise unused.
+    /// `Version`, checked for Azure SignalR Service and otherwise unused.
     pub version: Option<String>,
     /// One sentence for each key that was ignored.
     pub warnings: Vec<String>,
 }
 
 impl ConnectionString {
-    /// Reads a connection string.
+    /// Reads a connection string of Azure SignalR Service.
     pub fn parse(text: &str) -> Result<Self> {
+        Self::for_service(Service::SignalR, text)
+    }
+
+    /// Reads a connection string.
+    pub fn for_service(service: Service, text: &str) -> Result<Self> {
         let fields = Fields::read(text)?;
         let endpoint = fields.endpoint(Property::Endpoint, "Endpoint")?.ok_or_else(|| missing("Endpoint"))?;
         if fields.parts < 2 {
             return Err(no_credential());
         }
-        let version = fields.version()?;
+        let version = match service {
+            Service::SignalR => fields.version()?,
+            Service::WebPubSub => fields.raw(Property::Version).map(str::to_owned),
+        };
         let endpoint = match fields.port()? {
             Some(port) => endpoint.with_port(port),
             None => endpoint,

@@ -10,6 +10,58 @@ use crate::error::{Code, Error, Result};
 /// The longest hub name, as in the pattern of the data-plane specification (2024-12-01).
 const HUB_MAX: usize = 128;
 
+/// One of the two services that share their identity system, their addresses and most of their rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// Azure SignalR Service.
+    SignalR,
+    /// Azure Web PubSub.
+    WebPubSub,
+}
+
+impl Service {
+    /// The scope of its Entra tokens in the public cloud.
+    pub fn scope(self) -> &'static str {
+        match self {
+            Self::SignalR => "https://signalr.azure.com/.default",
+            Self::WebPubSub => "https://webpubsub.azure.com/.default",
+        }
+    }
+
+    /// What an endpoint looks like.
+    pub fn example(self) -> &'static str {
+        match self {
+            Self::SignalR => "https://<resource>.service.signalr.net",
+            Self::WebPubSub => "https://<resource>.webpubsub.azure.com",
+        }
+    }
+
+    /// The zone in which the names of private endpoints are resolved ("Azure Private Endpoint private DNS zone values" of
+    /// Microsoft's documentation).
+    pub fn private_zone(self) -> &'static str {
+        match self {
+            Self::SignalR => "privatelink.service.signalr.net",
+            Self::WebPubSub => "privatelink.webpubsub.azure.com",
+        }
+    }
+
+    /// The group of commands that manages it in the Azure CLI.
+    pub fn commands(self) -> &'static str {
+        match self {
+            Self::SignalR => "az signalr",
+            Self::WebPubSub => "az webpubsub",
+        }
+    }
+
+    /// The Python class of its clients.
+    pub fn client_class(self) -> &'static str {
+        match self {
+            Self::SignalR => "SignalRServiceClient",
+            Self::WebPubSub => "WebPubSubServiceClient",
+        }
+    }
+}
+
 /// An absolute http or https URL of a service, without user information, query and fragment.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
@@ -134,14 +186,19 @@ impl Endpoints {
         Self { endpoint, client, server }
     }
 
-    /// Addresses from three arguments of a constructor; the error names the argument at fault.
+    /// Addresses of Azure SignalR Service from three arguments of a constructor.
     pub fn from_arguments(endpoint: &str, client: Option<&str>, server: Option<&str>) -> Result<Self> {
+        Self::for_service(Service::SignalR, endpoint, client, server)
+    }
+
+    /// Addresses from three arguments of a constructor; the error names the argument at fault.
+    pub fn for_service(service: Service, endpoint: &str, client: Option<&str>, server: Option<&str>) -> Result<Self> {
         let parse = |name: &str, text: &str| {
             Endpoint::parse(text).map_err(|fault| {
                 Error::new(
                     Code::InvalidEndpoint,
                     format!("The argument {name} is not an endpoint: {fault}."),
-                    format!("Pass {name}=\"https://<resource>.service.signalr.net\"."),
+                    format!("Pass {name}=\"{}\".", service.example()),
                 )
             })
         };
@@ -153,19 +210,25 @@ impl Endpoints {
     }
 }
 
-/// The name of a hub, in lower case: the service ignores case, and a token's audience must have the case of the URL.
+/// The name of a hub. The services ignore its case, and a token's audience must have the case of the URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hub(String);
 
 impl Hub {
-    /// Checks a hub name against the pattern of the service's data-plane specification.
+    /// The name of a hub of Azure SignalR Service, in lower case, as in Microsoft's SDK.
     pub fn parse(text: &str) -> Result<Self> {
+        Self::keeping_case(text).map(|Self(name)| Self(name.to_ascii_lowercase()))
+    }
+
+    /// The name of a hub of Azure Web PubSub, as it was written, as in Microsoft's SDK. The pattern is that of the
+    /// data-plane specifications (2024-12-01) of both services.
+    pub fn keeping_case(text: &str) -> Result<Self> {
         let rest_is_allowed = |c: char| c.is_ascii_alphanumeric() || "_`,.[]".contains(c);
         if text.len() <= HUB_MAX
             && text.starts_with(|c: char| c.is_ascii_alphabetic())
             && text.chars().all(rest_is_allowed)
         {
-            return Ok(Self(text.to_ascii_lowercase()));
+            return Ok(Self(text.to_owned()));
         }
         Err(Error::new(
             Code::InvalidHub,
@@ -174,7 +237,7 @@ impl Hub {
         ))
     }
 
-    /// The name in lower case.
+    /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
     }

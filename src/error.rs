@@ -97,6 +97,14 @@ codes! {
     InvalidAuthenticationExpiresOn = "invalid_authentication_expires_on" => InvalidArgument,
     /// A transport has no such name, or none is left.
     InvalidTransports = "invalid_transports" => InvalidArgument,
+    /// The kind of client is not one that the service knows.
+    InvalidClientProtocol = "invalid_client_protocol" => InvalidArgument,
+    /// A role cannot stand in a token.
+    InvalidRole = "invalid_role" => InvalidArgument,
+    /// A group has no name that the service accepts.
+    InvalidGroup = "invalid_group" => InvalidArgument,
+    /// A header of a token cannot be set, or not to this value.
+    InvalidJwtHeader = "invalid_jwt_header" => InvalidArgument,
     /// A claim's name or value cannot stand in a token.
     InvalidClaim = "invalid_claim" => InvalidArgument,
     /// A claim uses a name that belongs to the service.
@@ -135,7 +143,7 @@ codes! {
     NameResolutionFailed = "name_resolution_failed" => Service,
     /// The server's certificate is not trusted, expired, or made for another host.
     TlsFailed = "tls_failed" => Service,
-    /// The token would be longer than 4,096 characters.
+    /// The token would be longer than 4,096 characters, or the URL of the request for it longer than 8,000.
     TokenTooLong = "token_too_long" => TokenTooLong,
 }
 
@@ -163,6 +171,13 @@ impl Error {
             "The event loop of the call is closed.",
             "Await the call on a loop that runs until it returns.",
         )
+    }
+
+    /// The same error with another hint, for a call that takes other arguments.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into();
+        self
     }
 
     /// The same error with the HTTP status of the answer that caused it.

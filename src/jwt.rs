@@ -1,12 +1,13 @@
 //! JSON Web Tokens, compact serialisation, HS256 (RFC 7515, RFC 7518 section 3.2, RFC 7519).
 //!
-//! What all tokens for one audience and one key have in common (the header, `aud` and `iss`) is encoded and hashed
-//! once. Signing then costs the hashing of what is left, which is why `aud` stands first in the payload.
+//! What all tokens for one audience and one key have in common (the header, `aud`, and `iss` where there is one) is
+//! encoded and hashed once. Signing then costs the hashing of what is left, which is why `aud` stands first in the payload.
 
 use std::sync::Arc;
 
 use base64_simd::URL_SAFE_NO_PAD;
 use hmac::Mac;
+use serde_json::{Map, Value};
 
 use crate::keys::{HmacSha256, SigningKey};
 
@@ -28,13 +29,26 @@ pub struct Template {
 }
 
 impl Template {
-    /// Prepares tokens for `audience`, to be signed by `key`.
+    /// Prepares tokens of Azure SignalR Service for `audience`, to be signed by `key`.
     pub fn new(key: Arc<SigningKey>, audience: &str) -> Self {
         let header = match key.kid() {
             Some(kid) => format!(r#"{{"alg":"HS256","typ":"JWT","kid":{}}}"#, json_text(kid)),
             None => r#"{"alg":"HS256","typ":"JWT"}"#.to_owned(),
         };
-        let payload = format!(r#"{{"aud":{},"iss":{}"#, json_text(audience), json_text(ISSUER)).into_bytes();
+        Self::made(key, header, format!(r#"{{"aud":{},"iss":{}"#, json_text(audience), json_text(ISSUER)))
+    }
+
+    /// Prepares tokens of Azure Web PubSub, which name no issuer. `headers` go over the header that every token has.
+    pub fn without_issuer(key: Arc<SigningKey>, audience: &str, headers: &Map<String, Value>) -> Self {
+        let mut header = Map::new();
+        header.insert("alg".to_owned(), Value::from("HS256"));
+        header.insert("typ".to_owned(), Value::from("JWT"));
+        header.extend(headers.iter().map(|(name, value)| (name.clone(), value.clone())));
+        Self::made(key, Value::Object(header).to_string(), format!(r#"{{"aud":{}"#, json_text(audience)))
+    }
+
+    fn made(key: Arc<SigningKey>, header: String, payload: String) -> Self {
+        let payload = payload.into_bytes();
         let (whole, carried) = payload.split_at(payload.len() / 3 * 3);
         let encoded =
             format!("{}.{}", URL_SAFE_NO_PAD.encode_to_string(header), URL_SAFE_NO_PAD.encode_to_string(whole));
@@ -89,7 +103,7 @@ impl Payload<'_> {
 
 /// A text as JSON.
 fn json_text(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    Value::from(text).to_string()
 }
 
 #[cfg(test)]

@@ -196,18 +196,21 @@ impl<'a> Negotiation<'a> {
         let mut system = Vec::new();
         self.write_system_claims(&mut system, expires_on);
         sizes.push(("user_id and other options".to_owned(), encoded_size(system.len())));
-        sizes.sort_by_key(|&(_, size)| std::cmp::Reverse(size));
-        let largest: Vec<String> =
-            sizes.iter().take(LARGEST_NAMED).map(|(name, size)| format!("{name} ({size})")).collect();
-        Error::new(
-            Code::TokenTooLong,
+        token_too_long(
             format!("The token would have {length} characters, and the service accepts {TOKEN_MAX}."),
-            format!(
-                "Pass less in claims=; the largest, with their characters in the token, are: {}.",
-                largest.join(", ")
-            ),
+            "less in claims=",
+            sizes,
         )
     }
+}
+
+/// The error for a token that is too long. `sizes` are the parts of it by name, with their characters in the token.
+pub fn token_too_long(message: String, remedy: &str, mut sizes: Vec<(String, usize)>) -> Error {
+    sizes.sort_by_key(|&(_, size)| std::cmp::Reverse(size));
+    let largest: Vec<String> =
+        sizes.iter().take(LARGEST_NAMED).map(|(name, size)| format!("{name} ({size})")).collect();
+    let hint = format!("Pass {remedy}; the largest, with their characters in the token, are: {}.", largest.join(", "));
+    Error::new(Code::TokenTooLong, message, hint)
 }
 
 /// A signed token and what is known of it.
@@ -239,7 +242,8 @@ fn write_claim(payload: &mut Vec<u8>, name: &str, value: &Value) {
     let _ = serde_json::to_writer(payload, value);
 }
 
-fn write_text_claim(payload: &mut Vec<u8>, name: &str, text: &str) {
+/// Writes a claim whose name needs no escaping.
+pub fn write_text_claim(payload: &mut Vec<u8>, name: &str, text: &str) {
     payload.extend_from_slice(b",\"");
     payload.extend_from_slice(name.as_bytes());
     payload.extend_from_slice(b"\":");
@@ -247,6 +251,6 @@ fn write_text_claim(payload: &mut Vec<u8>, name: &str, text: &str) {
 }
 
 /// How many characters of the token so many bytes of the payload take.
-fn encoded_size(bytes: usize) -> usize {
+pub fn encoded_size(bytes: usize) -> usize {
     (bytes * 4).div_ceil(3)
 }

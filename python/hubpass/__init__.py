@@ -1,4 +1,4 @@
-"""Hubpass answers ``POST /negotiate`` for Azure SignalR Service.
+"""Hubpass answers ``POST /negotiate`` for Azure SignalR Service and Azure Web PubSub.
 
     from azure.identity import DefaultAzureCredential
     from hubpass import SignalRServiceClient
@@ -11,6 +11,7 @@ The same names with coroutines are in :mod:`hubpass.aio`.
 
 from hubpass._native import __version__
 from hubpass._signalr import SignalRServiceClient
+from hubpass._webpubsub import WebPubSubServiceClient
 from hubpass.exceptions import (
     ClientClosedError,
     ConfigurationError,
@@ -24,18 +25,20 @@ from hubpass.exceptions import (
     TokenTooLongError,
 )
 from hubpass.grants import ANONYMOUS, Forbidden, Grant
-from hubpass.models import Event, KeyPolicy, NegotiationResponse
+from hubpass.models import ClientAccessToken, Event, KeyPolicy, NegotiationResponse, WebPubSubNegotiationResponse
 
 # Type checkers know the name; to import it from `typing` would double the time that the package takes to import.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hubpass._annotations import ClaimValue, ClientStatus, ErrorCode, Transport
+    from hubpass._annotations import ClaimValue, ClientProtocol, ClientStatus, ErrorCode, Transport
 del TYPE_CHECKING
 
 __all__ = [
     "ANONYMOUS",
     "ClaimValue",
+    "ClientAccessToken",
     "ClientClosedError",
+    "ClientProtocol",
     "ClientStatus",
     "ConfigurationError",
     "DeadlineExceededError",
@@ -54,13 +57,15 @@ __all__ = [
     "SignalRServiceClient",
     "TokenTooLongError",
     "Transport",
+    "WebPubSubNegotiationResponse",
+    "WebPubSubServiceClient",
     "__version__",
 ]
 
 
 def __getattr__(name: str) -> object:
     """Give the names that only annotations mention; see ``_annotations``."""
-    if name in {"ClaimValue", "ClientStatus", "ErrorCode", "Transport"}:
+    if name in {"ClaimValue", "ClientProtocol", "ClientStatus", "ErrorCode", "Transport"}:
         from hubpass import _annotations
 
         return getattr(_annotations, name)

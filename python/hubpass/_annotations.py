@@ -19,6 +19,9 @@ ClaimValue: TypeAlias = Union[str, bool, int, float, Sequence["ClaimValue"], Map
 Transport: TypeAlias = Literal["WebSockets", "ServerSentEvents", "LongPolling"]
 """A way to connect, by the name that ``@microsoft/signalr`` gives it."""
 
+ClientProtocol: TypeAlias = Literal["Default", "MQTT", "SocketIO"]
+"""How a client of Azure Web PubSub speaks to the service."""
+
 ErrorCode: TypeAlias = Literal[
     "claim_names_user",
     "client_closed",
@@ -35,11 +38,15 @@ ErrorCode: TypeAlias = Literal[
     "invalid_argument",
     "invalid_authentication_expires_on",
     "invalid_claim",
+    "invalid_client_protocol",
     "invalid_connection_string",
     "invalid_endpoint",
+    "invalid_group",
     "invalid_hub",
+    "invalid_jwt_header",
     "invalid_lifetime",
     "invalid_message",
+    "invalid_role",
     "invalid_transports",
     "invalid_user_id",
     "key_refused",
@@ -119,7 +126,7 @@ class KeyCounters(TypedDict):
 
 
 class ClientStatus(TypedDict, total=False):
-    """What ``status()`` gives; an access key has ``mode`` and ``ready`` alone."""
+    """What ``status()`` gives; an access key has ``mode`` and ``ready`` alone, and only SignalR has temporary keys."""
 
     mode: Required[Literal["access_key", "entra"]]
     ready: Required[bool]
@@ -142,4 +149,14 @@ class NegotiateOptions(TypedDict, total=False):
     authentication_expires_on: datetime | None
     transports: Iterable[Transport] | None
     enable_detailed_errors: bool
+    timeout: float | None
+
+
+class WebPubSubNegotiateOptions(TypedDict, total=False):
+    """The keywords of Web PubSub's ``negotiate`` that go with a user and with an anonymous client alike."""
+
+    roles: Iterable[str] | None
+    groups: Iterable[str] | None
+    lifetime: timedelta
+    client_protocol: ClientProtocol
     timeout: float | None

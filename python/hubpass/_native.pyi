@@ -2,15 +2,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, final
 
 from hubpass._annotations import ClientStatus
-from hubpass.models import NegotiationResponse
+from hubpass.models import ClientAccessToken, NegotiationResponse, WebPubSubNegotiationResponse
 
 __all__ = [
     "Flight",
     "ParsedConnectionString",
-    "PendingNegotiation",
+    "PendingAnswer",
     "SignalRClient",
     "TaskHolder",
     "TokenDelivery",
+    "WebPubSubClient",
     "__version__",
     "advance_local_clocks",
     "error_codes",
@@ -41,10 +42,9 @@ class ParsedConnectionString:
     def warnings(self) -> list[str]: ...
 
 @final
-class PendingNegotiation:
-    def start(
-        self, deliver: Callable[[tuple[NegotiationResponse, str | None] | None, BaseException | None], object]
-    ) -> Flight: ...
+class PendingAnswer:
+    # From SignalRClient a pair of NegotiationResponse and the text of a warning, from WebPubSubClient the answer alone.
+    def start(self, deliver: Callable[[Any, BaseException | None], object]) -> Flight: ...
 
 @final
 class TaskHolder:
@@ -86,7 +86,7 @@ class SignalRClient:
         transports: object,
         enable_detailed_errors: object,
         timeout: object,
-    ) -> NegotiationResponse | Any: ...  # to an async client without a key: PendingNegotiation
+    ) -> NegotiationResponse | Any: ...  # to an async client without a key: PendingAnswer
     def warm_up(self, timeout: object) -> None: ...
     def start_warm_up(self, timeout: object, deliver: Callable[[None, BaseException | None], object]) -> Flight: ...
     def invalidate_key(self, kid: object) -> bool: ...
@@ -111,6 +111,57 @@ class SignalRClient:
     def hub(self) -> str: ...
     @property
     def application_name(self) -> str | None: ...
+
+# With Entra the methods that give a token give an async client a PendingAnswer.
+@final
+class WebPubSubClient:
+    def __new__(
+        cls,
+        endpoint: object,
+        hub: object,
+        credential: object,
+        client_endpoint: object,
+        server_endpoint: object,
+        keywords: Mapping[str, object],
+        is_async: bool,
+    ) -> WebPubSubClient: ...
+    @staticmethod
+    def from_connection_string(
+        connection_string: object, hub: object, keywords: Mapping[str, object], is_async: bool
+    ) -> WebPubSubClient: ...
+    def for_hub(self, hub: object) -> WebPubSubClient: ...
+    def get_client_access_token(
+        self,
+        client_protocol: object,
+        user_id: object,
+        roles: object,
+        minutes_to_expire: object,
+        groups: object,
+        headers: object,
+        timeout: object,
+    ) -> ClientAccessToken | Any: ...
+    def negotiate(
+        self,
+        user_id: object,
+        anonymous: object,
+        roles: object,
+        groups: object,
+        lifetime_argument: object,
+        client_protocol: object,
+        timeout: object,
+    ) -> WebPubSubNegotiationResponse | Any: ...
+    def warm_up(self, timeout: object) -> None: ...
+    def start_warm_up(self, timeout: object, deliver: Callable[[None, BaseException | None], object]) -> Flight: ...
+    def status(self) -> ClientStatus: ...
+    def close(self) -> None: ...
+    @property
+    def endpoint(self) -> str: ...
+    @property
+    def client_endpoint(self) -> str: ...
+    @property
+    def server_endpoint(self) -> str: ...
+    @property
+    def hub(self) -> str: ...
 
 def advance_local_clocks(seconds: float) -> float: ...
 def error_codes() -> dict[str, str]: ...

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hubpass._base import SignalRServiceClientBase
+from hubpass._lifetime import SyncLifetime
+from hubpass._signalr_base import SignalRServiceClientBase
 from hubpass.models import DEFAULT_LIFETIME
 
 # Type checkers know the name; to import it from `typing` would double the time that the package takes to import.
@@ -12,13 +13,13 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from typing import Literal, overload
 
-    from typing_extensions import Self, Unpack
+    from typing_extensions import Unpack
 
     from hubpass._annotations import ClaimValue, NegotiateOptions, Transport
     from hubpass.models import NegotiationResponse
 
 
-class SignalRServiceClient(SignalRServiceClientBase):
+class SignalRServiceClient(SignalRServiceClientBase, SyncLifetime):
     """Lets clients into a hub of Azure SignalR Service, and sends to them.
 
     Make one for each process and share it between threads; making it does no I/O and starts no thread.
@@ -182,15 +183,3 @@ class SignalRServiceClient(SignalRServiceClientBase):
             ClientClosedError: The client is closed.
         """
         return self._native.invalidate_key(kid)
-
-    def close(self) -> None:
-        """Refuse further calls. Closing twice does nothing."""
-        self._native.close()
-
-    def __enter__(self) -> Self:
-        """Give the client itself."""
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        """Close the client."""
-        self.close()

@@ -10,13 +10,53 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, NoReturn
 
-__all__ = ["DEFAULT_LIFETIME", "Event", "KeyPolicy", "NegotiationResponse"]
+__all__ = [
+    "DEFAULT_LIFETIME",
+    "ClientAccessToken",
+    "Event",
+    "KeyPolicy",
+    "NegotiationResponse",
+    "WebPubSubNegotiationResponse",
+]
 
 DEFAULT_LIFETIME = timedelta(hours=1)
 """How long a client token may be used to connect if nothing else is said, as in Microsoft's SDK."""
 
 
-class NegotiationResponse(dict[str, str]):
+class _SecretAnswer(dict[str, str]):
+    """A ``dict`` with a token in it, which is to leave the process as an answer and in no other way."""
+
+    __slots__ = ("_expires_on",)
+
+    _expires_on: int
+
+    @property
+    def expires_on(self) -> datetime:
+        """When the token expires (UTC). A client that is connected by then stays connected."""
+        return datetime.fromtimestamp(self._expires_on, timezone.utc)
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        """Refuse to be pickled or copied: the token would end up in files and queues."""
+        name = type(self).__name__
+        raise TypeError(
+            f"a {name} is not pickled, because its token is a secret; pass dict(answer) on if that is meant"
+        )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: Any) -> Any:
+        """Let FastAPI and pydantic treat the class as the ``dict[str, str]`` that it is on the wire, and keep it."""
+
+        def keep(value: object, validate: Any) -> object:
+            return value if isinstance(value, cls) else validate(value)
+
+        return {
+            "type": "function-wrap",
+            "function": {"type": "no-info", "function": keep},
+            "schema": handler(dict[str, str]),
+        }
+
+
+class NegotiationResponse(_SecretAnswer):
     """The answer to ``POST /negotiate``: a ``dict`` with exactly the keys that SignalR clients read.
 
     Return it as it is from FastAPI and Flask, or give it to ``json.dumps``. Its text forms (``repr``, ``str``,
@@ -24,9 +64,8 @@ class NegotiationResponse(dict[str, str]):
     iteration are the ways to the token itself.
     """
 
-    __slots__ = ("_expires_on", "_kid")
+    __slots__ = ("_kid",)
 
-    _expires_on: int
     _kid: str | None
 
     @property
@@ -44,11 +83,6 @@ class NegotiationResponse(dict[str, str]):
         """The name of the key that signed the token, or ``None`` for an access key, which has no name."""
         return self._kid
 
-    @property
-    def expires_on(self) -> datetime:
-        """When the token expires (UTC). A client that is connected by then stays connected."""
-        return datetime.fromtimestamp(self._expires_on, timezone.utc)
-
     def __repr__(self) -> str:
         """Show all but the token. A copy made by hand shows its URL alone."""
         if not hasattr(self, "_expires_on"):
@@ -58,24 +92,44 @@ class NegotiationResponse(dict[str, str]):
             f"kid={self._kid!r} expires_on={self.expires_on.isoformat()}>"
         )
 
-    def __reduce_ex__(self, protocol: object) -> NoReturn:
-        """Refuse to be pickled or copied: the token would end up in files and queues."""
-        raise TypeError(
-            "a NegotiationResponse is not pickled, because its token is a secret; pass dict(answer) on if that is meant"
-        )
 
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: object, handler: Any) -> Any:
-        """Let FastAPI and pydantic treat the class as the ``dict[str, str]`` that it is on the wire, and keep it."""
+class ClientAccessToken(_SecretAnswer):
+    """What lets a client into Azure Web PubSub: a ``dict`` with the keys ``baseUrl``, ``token`` and ``url``.
 
-        def keep(value: object, validate: Any) -> object:
-            return value if isinstance(value, cls) else validate(value)
+    Its text forms (``repr``, ``str``, f-strings, ``pprint``) hide the token, which ``url`` holds too, and it cannot be
+    pickled; ``answer["token"]``, ``answer["url"]`` and iteration are the ways to the token itself.
+    """
 
-        return {
-            "type": "function-wrap",
-            "function": {"type": "no-info", "function": keep},
-            "schema": handler(dict[str, str]),
-        }
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Show all but the token."""
+        return f"<ClientAccessToken baseUrl={self.get('baseUrl')!r} token=[redacted] url=[redacted]{_expiry(self)}>"
+
+
+class WebPubSubNegotiationResponse(_SecretAnswer):
+    """The answer to a negotiate request of a Web PubSub client: a ``dict`` with the key ``url``.
+
+    The URL holds the token of the client, so that it is a secret as a whole. Return it as it is from FastAPI and Flask,
+    or give it to ``json.dumps``. Its text forms hide it, and it cannot be pickled.
+    """
+
+    __slots__ = ()
+
+    @property
+    def url(self) -> str:
+        """The URL that the client connects to, with its token. It is a secret until it expires."""
+        return self["url"]
+
+    def __repr__(self) -> str:
+        """Show where the client connects, without the token."""
+        url = self.get("url", "").partition("?")[0] + "?access_token=[redacted]"
+        return f"<WebPubSubNegotiationResponse url={url!r}{_expiry(self)}>"
+
+
+def _expiry(answer: _SecretAnswer) -> str:
+    """When the token expires, for a ``repr``; nothing for a copy made by hand."""
+    return f" expires_on={answer.expires_on.isoformat()}" if hasattr(answer, "_expires_on") else ""
 
 
 class KeyPolicy:

@@ -1,22 +1,22 @@
 //! The client of Azure SignalR Service.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
+use crate::client::core::{Closing, Core};
 use crate::clock::Now;
-use crate::credential::{Caller, Fault, Tokens};
-use crate::endpoint::{ApplicationName, Endpoints, Hub, HubAddress};
-use crate::error::{Code, Error, Result};
+use crate::credential::{Caller, Tokens};
+use crate::endpoint::{ApplicationName, Endpoints, Hub, HubAddress, Service};
+use crate::error::Result;
 use crate::jwt::Template;
 use crate::keys::{KeyInHand, KeyPolicy, KeySource, KeyStatus, SigningKey, TemporaryKeys};
 use crate::negotiate::{Negotiation, Signed, TOKEN_LARGE, TOKEN_MAX};
 use crate::observe::{Event, Once};
 use crate::rest::answer::expect_success;
 use crate::rest::signalr::{Message, send_to_all};
-use crate::rest::{Proof, SEND_TO_ALL};
+use crate::rest::{Answer, Proof, SEND_TO_ALL};
 use crate::world::World;
 
 /// What proves to the service who we are.
@@ -43,12 +43,8 @@ pub struct SignalROptions {
 
 /// What the clients of all hubs of one service share.
 struct Shared {
-    endpoints: Endpoints,
+    core: Core,
     keys: KeySource,
-    timeout: Duration,
-    world: World,
-    /// Whether the last request failed, so that its success after that is told once.
-    request_failed: AtomicBool,
 }
 
 /// A client of one hub. It is made without I/O and starts no thread.
@@ -60,7 +56,7 @@ pub struct SignalRClient {
     /// The beginning of every client token, made anew when the key changes.
     template: ArcSwapOption<Template>,
     large_token_told: Once,
-    closed: AtomicBool,
+    closing: Closing,
 }
 
 impl SignalRClient {
@@ -74,8 +70,7 @@ impl SignalRClient {
                 KeySource::Temporary(TemporaryKeys::new(policy, tokens, endpoints.clone(), &address, world.clone()))
             }
         };
-        let shared = Shared { endpoints, keys, timeout, world, request_failed: AtomicBool::new(false) };
-        Self::on(Arc::new(shared), address)
+        Self::on(Arc::new(Shared { core: Core::new(endpoints, timeout, world), keys }), address)
     }
 
     /// A client for another hub of the same service, which shares keys and connections.
@@ -85,19 +80,19 @@ impl SignalRClient {
 
     fn on(shared: Arc<Shared>, address: HubAddress) -> Self {
         Self {
-            client_url: address.client_url(&shared.endpoints),
-            client_audience: address.client_audience(&shared.endpoints),
+            client_url: address.client_url(&shared.core.endpoints),
+            client_audience: address.client_audience(&shared.core.endpoints),
             address,
             shared,
             template: ArcSwapOption::empty(),
             large_token_told: Once::default(),
-            closed: AtomicBool::new(false),
+            closing: Closing::default(),
         }
     }
 
     /// The service's addresses.
     pub fn endpoints(&self) -> &Endpoints {
-        &self.shared.endpoints
+        &self.shared.core.endpoints
     }
 
     /// The hub and its application.
@@ -117,7 +112,7 @@ impl SignalRClient {
 
     /// Reads the clocks that this client goes by.
     pub fn now(&self) -> Now {
-        self.shared.world.clock.now()
+        self.shared.core.world.clock.now()
     }
 
     /// Replaces the access key, for all hubs; the next token is signed by it. Temporary keys are not replaced by hand.
@@ -142,7 +137,7 @@ impl SignalRClient {
         match &self.shared.keys {
             KeySource::Shared(key) => Ok(KeyInHand { key: key.load_full(), ends: None }),
             KeySource::Temporary(keys) => {
-                self.within(timeout, "The request for a temporary key", keys.obtain(caller)).await
+                self.shared.core.within(timeout, "The request for a temporary key", keys.obtain(caller)).await
             }
         }
     }
@@ -163,7 +158,7 @@ impl SignalRClient {
         }
         let warn_of_length = signed.is_large && self.large_token_told.first();
         if warn_of_length {
-            self.shared.world.tell(&Event::LargeToken { length: signed.token.len(), limit: TOKEN_MAX });
+            self.shared.core.world.tell(&Event::LargeToken { length: signed.token.len(), limit: TOKEN_MAX });
         }
         Ok(Negotiated { signed, warn_of_length })
     }
@@ -204,71 +199,35 @@ impl SignalRClient {
         let operation = &SEND_TO_ALL;
         let work = async {
             self.check_open()?;
-            let unsigned = send_to_all(&self.shared.endpoints, &self.address, message, &excluded);
-            let world = &self.shared.world;
+            let unsigned = send_to_all(&self.shared.core.endpoints, &self.address, message, &excluded);
+            let world = &self.shared.core.world;
             match &self.shared.keys {
                 KeySource::Shared(key) => {
                     let request = unsigned.sign(&key.load_full(), world.clock.now(), &world.place.name()?)?;
                     expect_success(operation, &Proof::AccessKey, &world.transport.send(request).await?)
                 }
                 KeySource::Temporary(keys) => {
-                    let token = keys.tokens().obtain(caller).await.map_err(Fault::into_error)?;
-                    let request = unsigned.clone().with_bearer(token.value().secret());
-                    let outcome =
-                        expect_success(operation, &token.value().proof(), &world.transport.send(request).await?);
-                    if !matches!(&outcome, Err(error) if error.code() == Code::Unauthorized) {
-                        return outcome;
-                    }
-                    keys.tokens().forget(&token);
-                    let token = keys.tokens().obtain(caller).await.map_err(Fault::into_error)?;
-                    let request = unsigned.with_bearer(token.value().secret());
-                    expect_success(operation, &token.value().proof(), &world.transport.send(request).await?)
+                    let read = |proof: &Proof, answer: &Answer| expect_success(operation, proof, answer);
+                    self.shared.core.send_with_token(keys.tokens(), caller, unsigned, read).await
                 }
             }
         };
-        let outcome = self.within(timeout, operation.name, work).await;
-        let had_failed = self.shared.request_failed.swap(outcome.is_err(), Ordering::Relaxed);
-        match &outcome {
-            Err(error) => {
-                let (code, status) = (error.code().as_str(), error.status());
-                self.shared.world.tell(&Event::RequestFailed { operation: operation.name, code, status });
-            }
-            Ok(()) if had_failed => self.shared.world.tell(&Event::RequestSucceeded { operation: operation.name }),
-            Ok(()) => {}
-        }
-        outcome
-    }
-
-    async fn within<T>(
-        &self,
-        timeout: Option<Duration>,
-        what: &str,
-        work: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        let limit = timeout.unwrap_or(self.shared.timeout);
-        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(deadline_exceeded(what, limit)))
+        self.shared.core.perform(operation, timeout, work).await
     }
 
     /// Refuses further calls. Clients of other hubs made from this one go on.
     pub fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        self.closing.close();
     }
 
     /// Whether `close` was called.
     pub fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
+        self.closing.is_closed()
     }
 
     /// Refuses the use of a closed client.
     pub fn check_open(&self) -> Result<()> {
-        if !self.is_closed() {
-            return Ok(());
-        }
-        Err(Error::new(
-            Code::ClientClosed,
-            "The client is closed.",
-            "Make one SignalRServiceClient for each process, and call close() when the process ends.",
-        ))
+        self.closing.check(Service::SignalR)
     }
 }
 
@@ -288,12 +247,4 @@ impl Negotiated {
             self.signed.token.len()
         )
     }
-}
-
-fn deadline_exceeded(operation: &str, limit: Duration) -> Error {
-    Error::new(
-        Code::DeadlineExceeded,
-        format!("{operation} took longer than {} seconds.", limit.as_secs_f64()),
-        "Pass a longer timeout= (seconds) to the call or to the client, or check the network to the endpoint.",
-    )
 }

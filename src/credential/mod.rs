@@ -12,14 +12,11 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-pub use tokens::{AccessToken, Tokens};
+pub use tokens::{AccessToken, TokenStatus, Tokens};
 
 use crate::error::Error;
 use crate::secret::Secret;
 use crate::world::Pending;
-
-/// The scope of Azure SignalR Service in the public clouds.
-pub const SIGNALR_SCOPE: &str = "https://signalr.azure.com/.default";
 
 /// Something that gets tokens.
 pub trait TokenSource: Send + Sync {

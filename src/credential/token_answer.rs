@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::clock::Now;
 use crate::credential::FetchedToken;
+use crate::endpoint::Service;
 use crate::error::{Code, Error, Result};
 use crate::rest::Answer;
 use crate::rest::answer::retry_after;
@@ -79,7 +80,8 @@ impl TokenAnswer {
                     .to_owned()
             }
             Some("AADSTS70011" | "AADSTS900144" | "AADSTS500011") => {
-                "Check scope=: it is https://signalr.azure.com/.default in the public clouds.".to_owned()
+                let [signalr, web_pubsub] = [Service::SignalR, Service::WebPubSub].map(Service::scope);
+                format!("Check scope=: in the public clouds it is {signalr}, or {web_pubsub} for Web PubSub.")
             }
             Some("AADSTS700016" | "AADSTS90002") => {
                 "Check ClientId= and TenantId=: az ad app show --id <client id>; az account show --query tenantId"

@@ -59,6 +59,23 @@ impl AccessToken {
     }
 }
 
+/// What is held and planned, without secrets.
+#[derive(Clone, Debug)]
+pub struct TokenStatus {
+    /// The name of the credential.
+    pub credential: String,
+    /// Whether there is a token that may be sent.
+    pub is_usable: bool,
+    /// How long ago the token was asked for.
+    pub age: Option<Duration>,
+    /// When this process renews it.
+    pub renews_in: Option<Duration>,
+    /// When it is sent no more.
+    pub expires_in: Option<Duration>,
+    /// Why the last renewal failed; `None` after a success.
+    pub last_error: Option<Error>,
+}
+
 /// Keeps the token of one credential.
 pub struct Tokens {
     cell: Cell<AccessToken>,
@@ -110,6 +127,21 @@ impl Tokens {
     /// Forgets a token that the service did not accept, unless another has taken its place already.
     pub fn forget(&self, token: &Arc<Held<AccessToken>>) {
         self.cell.replace(&*self.world.place, |held| held.filter(|held| Arc::ptr_eq(held, token)).map(|_| None));
+    }
+
+    /// What is held and planned.
+    pub fn status(&self) -> TokenStatus {
+        let now = self.world.clock.now();
+        let (held, plan) = (self.cell.held(), self.cell.plan(&*self.world.place));
+        let age = held.as_ref().map(|held| held.age(now));
+        TokenStatus {
+            credential: self.source.name().to_owned(),
+            is_usable: held.as_ref().is_some_and(|held| held.is_usable(now)),
+            age,
+            renews_in: age.zip(plan.renew_at).map(|(age, renew_at)| renew_at.saturating_sub(age)),
+            expires_in: age.zip(held).map(|(age, held)| held.timeline().usable_for.saturating_sub(age)),
+            last_error: plan.pause.map(|pause| pause.error),
+        }
     }
 
     /// Fetches in a task of its own, so that a caller that stops waiting takes nothing from the others.

@@ -3,9 +3,11 @@
 
 use std::future::Future;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use pyo3::BoundObject;
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use tokio::task::AbortHandle;
 
@@ -75,6 +77,34 @@ fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Result<AbortHandle>
 #[pyfunction]
 pub fn shut_down(py: Python<'_>) {
     py.detach(|| process::shut_down(EXIT_GRACE));
+}
+
+/// Something that has to be waited for, to be started by a coroutine.
+#[pyclass(frozen, module = "hubpass._native")]
+pub struct PendingAnswer {
+    start: Mutex<Option<Box<Starter>>>,
+}
+
+type Starter = dyn FnOnce(Py<PyAny>) -> PyResult<Flight> + Send;
+
+impl PendingAnswer {
+    /// An answer that `future` gives.
+    pub fn new<T>(future: impl Future<Output = Result<T>> + Send + 'static) -> Self
+    where
+        T: for<'py> IntoPyObject<'py> + Send + 'static,
+    {
+        Self { start: Mutex::new(Some(Box::new(move |deliver| start(future, deliver)))) }
+    }
+}
+
+#[pymethods]
+impl PendingAnswer {
+    /// Starts to wait; `deliver(answer or None, error or None)` is called when it is done.
+    fn start(&self, deliver: Py<PyAny>) -> PyResult<Flight> {
+        let start = self.start.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let start = start.ok_or_else(|| PyRuntimeError::new_err("it has been started before"))?;
+        start(deliver)
+    }
 }
 
 /// A future under way.

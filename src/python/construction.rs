@@ -9,13 +9,13 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::client::{Credential, SignalROptions};
+use crate::client::{Credential, SignalROptions, WebPubSubCredential, WebPubSubOptions};
 use crate::clock::Clock;
 use crate::connection_string::{Auth, ConnectionString};
 use crate::credential::client_secret::{ClientSecretSource, PUBLIC_AUTHORITY};
 use crate::credential::managed_identity::ManagedIdentitySource;
-use crate::credential::{SIGNALR_SCOPE, TokenSource, Tokens};
-use crate::endpoint::{ApplicationName, Endpoint, Endpoints};
+use crate::credential::{TokenSource, Tokens};
+use crate::endpoint::{ApplicationName, Endpoint, Endpoints, Service};
 use crate::env::{IdentityVariables, ProxyVariables};
 use crate::error::{Code, Error, Result};
 use crate::keys::{KeyPolicy, SigningKey};
@@ -24,17 +24,20 @@ use crate::process::ThisProcess;
 use crate::python::convert;
 use crate::python::credential::{AsyncCredential, SyncCredential, is_async};
 use crate::python::observer::PyObserver;
+use crate::python::warnings::warn;
 use crate::refresh::CellPolicy;
 use crate::rest::transport::HttpTransport;
 use crate::world::World;
 
-/// The keywords that both ways of making a client share.
+/// The keywords that both ways of making a client share. The clients of Web PubSub have no application and no keys.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 pub struct Keywords<'py> {
+    #[pyo3(default)]
     application_name: Option<Bound<'py, PyAny>>,
     authority: Option<Bound<'py, PyAny>>,
     ca_file: Option<Bound<'py, PyAny>>,
+    #[pyo3(default)]
     key_policy: Option<Bound<'py, PyAny>>,
     on_event: Option<Bound<'py, PyAny>>,
     scope: Option<Bound<'py, PyAny>>,
@@ -46,9 +49,49 @@ pub struct Keywords<'py> {
     clock: Option<Bound<'py, crate::python::testing::ManualClock>>,
 }
 
+/// What a client is made of, whichever service it is for.
+pub struct Parts {
+    endpoints: Endpoints,
+    proven: Proven,
+    timeout: Duration,
+    world: World,
+}
+
+/// What proves who we are.
+enum Proven {
+    AccessKey(SigningKey),
+    Entra(Arc<Tokens>),
+}
+
+impl Parts {
+    /// As the options of a client of Azure SignalR Service.
+    pub fn signalr(self, keywords: &Keywords<'_>) -> PyResult<SignalROptions> {
+        let Self { endpoints, proven, timeout, world } = self;
+        let credential = match proven {
+            Proven::AccessKey(key) => Credential::AccessKey(key),
+            Proven::Entra(tokens) => Credential::Entra(tokens, keywords.key_policy()?),
+        };
+        let application = match &keywords.application_name {
+            Some(name) => ApplicationName::parse(&convert::text_argument("application_name", name)?)?,
+            None => None,
+        };
+        Ok(SignalROptions { endpoints, credential, application, timeout, world })
+    }
+
+    /// As the options of a client of Azure Web PubSub.
+    pub fn web_pubsub(self) -> WebPubSubOptions {
+        let Self { endpoints, proven, timeout, world } = self;
+        let credential = match proven {
+            Proven::AccessKey(key) => WebPubSubCredential::AccessKey(key),
+            Proven::Entra(tokens) => WebPubSubCredential::Entra(tokens),
+        };
+        WebPubSubOptions { endpoints, credential, timeout, world }
+    }
+}
+
 impl Keywords<'_> {
-    fn scope(&self) -> Result<String> {
-        let Some(scope) = &self.scope else { return Ok(SIGNALR_SCOPE.to_owned()) };
+    fn scope(&self, service: Service) -> Result<String> {
+        let Some(scope) = &self.scope else { return Ok(service.scope().to_owned()) };
         let scope = convert::text_argument("scope", scope)?;
         if scope.strip_suffix("/.default").is_some_and(|resource| !resource.is_empty()) {
             return Ok(scope.into_owned());
@@ -56,7 +99,7 @@ impl Keywords<'_> {
         Err(Error::new(
             Code::InvalidArgument,
             "The argument scope is not the scope of a resource.",
-            "Pass scope=\"https://signalr.azure.com/.default\", or that of your cloud; it ends with /.default.",
+            format!("Pass scope=\"{}\", or that of your cloud; it ends with /.default.", service.scope()),
         ))
     }
 
@@ -80,6 +123,11 @@ impl Keywords<'_> {
     }
 
     fn key_policy(&self) -> PyResult<KeyPolicy> {
+        let verified = self.verify_keys.as_ref().map(|flag| convert::flag("verify_keys", flag)).transpose()?;
+        Ok(self.life_of_keys()?.verified(verified.unwrap_or_default()))
+    }
+
+    fn life_of_keys(&self) -> PyResult<KeyPolicy> {
         let Some(policy) = &self.key_policy else { return Ok(KeyPolicy::default()) };
         let invalid = |name: &str| {
             Error::new(
@@ -127,22 +175,16 @@ impl Keywords<'_> {
         Ok(World::new(self.clock(endpoints), Arc::new(ThisProcess), transport, Some(observer)))
     }
 
-    fn options(&self, endpoints: Endpoints, credential: Credential, world: World) -> Result<SignalROptions> {
+    fn parts(&self, endpoints: Endpoints, proven: Proven, world: World) -> Result<Parts> {
         /// Ten seconds: long enough for a slow answer, short enough for a user who waits.
         const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-        let application = match &self.application_name {
-            Some(name) => ApplicationName::parse(&convert::text_argument("application_name", name)?)?,
-            None => None,
-        };
         let timeout = convert::timeout(self.timeout.as_ref())?.unwrap_or(DEFAULT_TIMEOUT);
-        Ok(SignalROptions { endpoints, credential, application, timeout, world })
+        Ok(Parts { endpoints, proven, timeout, world })
     }
+}
 
-    fn entra(&self, source: Arc<dyn TokenSource>, world: &World) -> PyResult<Credential> {
-        let verified = self.verify_keys.as_ref().map(|flag| convert::flag("verify_keys", flag)).transpose()?;
-        let policy = self.key_policy()?.verified(verified.unwrap_or_default());
-        Ok(Credential::Entra(Tokens::new(source, CellPolicy::default(), world.clone()), policy))
-    }
+fn entra(source: Arc<dyn TokenSource>, world: &World) -> Proven {
+    Proven::Entra(Tokens::new(source, CellPolicy::default(), world.clone()))
 }
 
 /// A credential with a `key` that its owner may replace at any time (`AzureKeyCredential` of azure-core).
@@ -158,8 +200,7 @@ impl KeyCredential {
         Self { credential: credential.clone().unbind(), seen }
     }
 
-    /// The key, if its owner has replaced it since the last look.
-    pub fn replaced(&self, py: Python<'_>) -> PyResult<Option<SigningKey>> {
+    fn replaced(&self, py: Python<'_>) -> PyResult<Option<SigningKey>> {
         let credential = self.credential.bind(py);
         let key = current_key(credential)?.ok_or_else(|| unsupported_credential(credential))?;
         if key.is(&**self.seen.load()) {
@@ -171,13 +212,19 @@ impl KeyCredential {
     }
 }
 
-/// The options of a client from an endpoint and a credential.
+/// The key of a credential, if its owner has replaced it since the last look. Without a credential there is none.
+pub fn replaced_key(py: Python<'_>, credential: Option<&KeyCredential>) -> PyResult<Option<SigningKey>> {
+    credential.map_or(Ok(None), |credential| credential.replaced(py))
+}
+
+/// What a client is made of, from its addresses and a credential.
 pub fn from_arguments(
+    service: Service,
     endpoints: Endpoints,
     credential: Option<&Bound<'_, PyAny>>,
     client_is_async: bool,
     keywords: &Keywords<'_>,
-) -> PyResult<(SignalROptions, Option<KeyCredential>)> {
+) -> PyResult<(Parts, Option<KeyCredential>)> {
     let credential = credential.ok_or_else(|| {
         Error::new(
             Code::CredentialMissing,
@@ -188,34 +235,35 @@ pub fn from_arguments(
     let py = credential.py();
     if let Some(key) = current_key(credential)? {
         let world = keywords.world(py, &endpoints)?;
-        let shared = Credential::AccessKey(SigningKey::new(&key.to_cow()?, None));
-        return Ok((keywords.options(endpoints, shared, world)?, Some(KeyCredential::new(credential, &key))));
+        let shared = Proven::AccessKey(SigningKey::new(&key.to_cow()?, None));
+        return Ok((keywords.parts(endpoints, shared, world)?, Some(KeyCredential::new(credential, &key))));
     }
     let world = keywords.world(py, &endpoints)?;
-    let scope = keywords.scope()?;
+    let scope = keywords.scope(service)?;
     let source: Arc<dyn TokenSource> = match is_async(credential)? {
         Some(true) if client_is_async => Arc::new(AsyncCredential::new(credential, scope)?),
         Some(false) if !client_is_async => Arc::new(SyncCredential::new(credential, scope)?),
-        Some(_) => return Err(other_kind(credential, client_is_async).into()),
+        Some(_) => return Err(other_kind(service, credential, client_is_async).into()),
         None => return Err(unsupported_credential(credential).into()),
     };
-    let entra = keywords.entra(source, &world)?;
-    Ok((keywords.options(endpoints, entra, world)?, None))
+    let proven = entra(source, &world);
+    Ok((keywords.parts(endpoints, proven, world)?, None))
 }
 
-/// The options of a client from a connection string.
+/// What a client is made of, from a connection string.
 pub fn from_connection_string(
     py: Python<'_>,
+    service: Service,
     parsed: &ConnectionString,
     keywords: &Keywords<'_>,
-) -> PyResult<SignalROptions> {
+) -> PyResult<Parts> {
     let endpoints = parsed.endpoints();
     let world = keywords.world(py, &endpoints)?;
     if let Auth::AccessKey(key) = &parsed.auth {
-        let shared = Credential::AccessKey(SigningKey::new(key.expose(), None));
-        return Ok(keywords.options(endpoints, shared, world)?);
+        let shared = Proven::AccessKey(SigningKey::new(key.expose(), None));
+        return Ok(keywords.parts(endpoints, shared, world)?);
     }
-    let (clock, transport, scope) = (world.clock.clone(), Arc::clone(&world.transport), keywords.scope()?);
+    let (clock, transport, scope) = (world.clock.clone(), Arc::clone(&world.transport), keywords.scope(service)?);
     let managed_identity = |client_id| {
         ManagedIdentitySource::new(&IdentityVariables::read(), &scope, client_id, clock.clone(), Arc::clone(&transport))
     };
@@ -231,8 +279,17 @@ pub fn from_connection_string(
         Auth::ManagedIdentityUser { client_id } => Arc::new(managed_identity(Some(client_id))?),
         Auth::AccessKey(_) | Auth::ClientCertificate { .. } | Auth::Default => return Err(not_yet(&parsed.auth).into()),
     };
-    let entra = keywords.entra(source, &world)?;
-    Ok(keywords.options(endpoints, entra, world)?)
+    let proven = entra(source, &world);
+    Ok(keywords.parts(endpoints, proven, world)?)
+}
+
+/// Warns of an endpoint at which everybody on the way can read the tokens of clients.
+pub fn warn_of_plain_http(py: Python<'_>, endpoints: &Endpoints) -> PyResult<()> {
+    if endpoints.client.is_private() {
+        return Ok(());
+    }
+    let host = endpoints.client.host();
+    warn(py, &format!("Clients will send their tokens over plain http to {host}. Use https:// in its endpoint."))
 }
 
 /// The key of a credential as it is now, if it has one.
@@ -257,17 +314,17 @@ fn unsupported_credential(credential: &Bound<'_, PyAny>) -> Error {
 }
 
 /// A credential of the other world: its methods would block an event loop, or need one that is not there.
-fn other_kind(credential: &Bound<'_, PyAny>, client_is_async: bool) -> Error {
-    let name = class_name(credential);
+fn other_kind(service: Service, credential: &Bound<'_, PyAny>, client_is_async: bool) -> Error {
+    let (name, client) = (class_name(credential), service.client_class());
     let (message, hint) = if client_is_async {
         (
             format!("The credential {name} blocks, and this client is async."),
-            "Pass a credential of azure.identity.aio, or use hubpass.SignalRServiceClient.",
+            format!("Pass a credential of azure.identity.aio, or use hubpass.{client}."),
         )
     } else {
         (
             format!("The credential {name} is async, and this client is not."),
-            "Pass a credential of azure.identity, or use hubpass.aio.SignalRServiceClient.",
+            format!("Pass a credential of azure.identity, or use hubpass.aio.{client}."),
         )
     };
     Error::new(Code::CredentialUnsupported, message, hint)

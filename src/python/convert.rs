@@ -41,7 +41,7 @@ pub fn text_argument<'a>(name: &str, value: &'a Bound<'_, PyAny>) -> Result<std:
 }
 
 /// The name of a value's type, which is safe to show where the value is not.
-fn type_name(value: &Bound<'_, PyAny>) -> String {
+pub fn type_name(value: &Bound<'_, PyAny>) -> String {
     value.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string())
 }
 
@@ -74,25 +74,30 @@ pub fn identity<'a>(
             "Both a user id and anonymous=True were passed.",
             "Pass either user_id= or anonymous=True.",
         )),
-        (Some(user_id), false) => {
-            let read = text(user_id).ok_or_else(|| {
-                if user_id.is_instance_of::<PyString>() {
-                    return Error::new(
-                        Code::InvalidUserId,
-                        "The user id has surrogates, which no token can carry.",
-                        "Pass text that can be encoded: user_id.encode(\"utf-8\", \"replace\").decode().",
-                    );
-                }
-                invalid_user_id(&format!("The user id is {} and not a text.", type_name(user_id)))
-            })?;
-            Identity::user(buffer.insert(read))
-        }
+        (Some(user_id), false) => user(user_id, buffer),
     }
 }
 
-/// A lifetime as a `timedelta`. Numbers are refused because nobody can tell seconds from minutes.
+/// A user.
+pub fn user<'a>(
+    user_id: &'a Bound<'_, PyAny>,
+    buffer: &'a mut Option<std::borrow::Cow<'a, str>>,
+) -> Result<Identity<'a>> {
+    let read = text(user_id).ok_or_else(|| {
+        if user_id.is_instance_of::<PyString>() {
+            return Error::new(
+                Code::InvalidUserId,
+                "The user id has surrogates, which no token can carry.",
+                "Pass text that can be encoded: user_id.encode(\"utf-8\", \"replace\").decode().",
+            );
+        }
+        invalid_user_id(&format!("The user id is {} and not a text.", type_name(user_id)))
+    })?;
+    Identity::user(buffer.insert(read))
+}
+
+/// A lifetime as a `timedelta`.
 pub fn lifetime(value: &Bound<'_, PyAny>) -> Result<Duration> {
-    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let refused = |message: String| {
         Error::new(
             Code::InvalidLifetime,
@@ -100,14 +105,20 @@ pub fn lifetime(value: &Bound<'_, PyAny>) -> Result<Duration> {
             "Pass lifetime=timedelta(hours=1); between 1 second and 24 hours, or more with allow_long_lifetime=True.",
         )
     };
+    let read = timedelta(value)
+        .ok_or_else(|| refused(format!("The lifetime is {} and not a timedelta.", type_name(value))))?;
+    read.ok_or_else(|| refused("The lifetime is not between 1 second and 24 hours.".to_owned()))
+}
+
+/// A `timedelta`, or `None` if the value is something else: nobody can tell the seconds from the minutes of a number. In it
+/// `None` if the time is negative.
+pub fn timedelta(value: &Bound<'_, PyAny>) -> Option<Option<Duration>> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     if !is_instance(value, &CLASS, "timedelta") {
-        return Err(refused(format!("The lifetime is {} and not a timedelta.", type_name(value))));
+        return None;
     }
     let seconds = value.call_method0("total_seconds").and_then(|seconds| seconds.extract::<f64>());
-    seconds
-        .ok()
-        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-        .ok_or_else(|| refused("The lifetime is not between 1 second and 24 hours.".to_owned()))
+    Some(seconds.ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()))
 }
 
 /// A `timedelta` of a setting.
@@ -186,7 +197,7 @@ pub fn excluded(value: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
 }
 
 /// The texts of an iterable; `None` if it is not one, or not of texts. What the iteration itself raises is its caller's.
-fn texts(value: &Bound<'_, PyAny>) -> PyResult<Option<Vec<String>>> {
+pub fn texts(value: &Bound<'_, PyAny>) -> PyResult<Option<Vec<String>>> {
     let Ok(items) = value.try_iter() else { return Ok(None) };
     if value.is_instance_of::<PyString>() {
         return Ok(None);
@@ -260,7 +271,7 @@ impl JsonFault {
 
 impl JsonFault {
     /// The error for a value that is at fault, or what the caller's own code raised.
-    fn into_error(self, code: Code, what: &str) -> PyErr {
+    pub fn into_error(self, code: Code, what: &str) -> PyErr {
         let error = Error::new(code, format!("{what} {self}."), self.hint());
         match self {
             Self::Raised(raised) => raised,

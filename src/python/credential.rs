@@ -1,6 +1,6 @@
 //! Credentials written in Python: anything with azure-core's `get_token` or `get_token_info`, sync or async.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pyo3::exceptions::PyValueError;
@@ -62,12 +62,15 @@ fn seconds(time: &Bound<'_, PyAny>) -> PyResult<u64> {
 
 /// The error for what a credential raised. Its own text goes along as the cause and not in ours, because we cannot know
 /// what is in it.
-fn refused(py: Python<'_>, name: &str, raised: PyErr) -> Error {
+fn refused(py: Python<'_>, name: &str, scope: &str, raised: PyErr) -> Error {
+    let resource = scope.strip_suffix("/.default").unwrap_or(scope);
     let class = raised.get_type(py).name().map_or_else(|_| "an exception".to_owned(), |class| class.to_string());
     Error::new(
         Code::IdentityUnavailable,
         format!("{name} gave no token: it raised {class}."),
-        "The exception's __cause__ says why. Whether the identity itself works: az account get-access-token --resource https://signalr.azure.com",
+        format!(
+            "The exception's __cause__ says why. Whether the identity itself works: az account get-access-token --resource {resource}"
+        ),
     )
     .with_source(raised)
 }
@@ -110,8 +113,10 @@ impl TokenSource for SyncCredential {
     fn fetch(&self, _caller: Caller) -> Pending<'_, Result<FetchedToken, Fault>> {
         Box::pin(async {
             let (sender, receiver) = oneshot::channel();
-            let delivery = TokenDelivery { sender: Mutex::new(Some(sender)), name: self.name.clone() };
-            match Python::try_attach(|py| self.begin(py, delivery).map_err(|raised| refused(py, &self.name, raised))) {
+            let delivery = TokenDelivery::new(sender, &self.name, &self.scope);
+            match Python::try_attach(|py| {
+                self.begin(py, delivery).map_err(|raised| refused(py, &self.name, &self.scope, raised))
+            }) {
                 Some(begun) => begun?,
                 // The interpreter is gone, and with it everybody who waits.
                 None => return Err(Fault::Abandoned),
@@ -157,7 +162,7 @@ impl TokenSource for AsyncCredential {
         Box::pin(async move {
             let Some(context) = caller.context::<LoopContext>() else { return Err(Fault::Abandoned) };
             let (sender, mut receiver) = oneshot::channel();
-            let delivery = TokenDelivery { sender: Mutex::new(Some(sender)), name: self.name.clone() };
+            let delivery = TokenDelivery::new(sender, &self.name, &self.scope);
             let begun = Python::try_attach(|py| self.begin(py, context, delivery));
             // A loop that is closed takes nothing any more.
             let Some(Ok(_holder)) = begun else { return Err(Fault::Abandoned) };
@@ -202,6 +207,12 @@ impl LoopContext {
 
 impl CallerContext for LoopContext {}
 
+/// Who calls: to an async client, the loop that runs on this thread. Without one the caller has nothing to lend.
+pub fn caller(py: Python<'_>, is_async: bool) -> Caller {
+    let running = if is_async { LoopContext::running(py).ok() } else { None };
+    running.map_or_else(Caller::default, |context| Caller::new(Arc::new(context)))
+}
+
 impl LoopContext {
     /// Whether the loop runs.
     fn is_alive(&self) -> bool {
@@ -215,9 +226,14 @@ impl LoopContext {
 pub struct TokenDelivery {
     sender: Mutex<Option<oneshot::Sender<Result<FetchedToken, Error>>>>,
     name: String,
+    scope: String,
 }
 
 impl TokenDelivery {
+    fn new(sender: oneshot::Sender<Result<FetchedToken, Error>>, name: &str, scope: &str) -> Self {
+        Self { sender: Mutex::new(Some(sender)), name: name.to_owned(), scope: scope.to_owned() }
+    }
+
     fn send(&self, outcome: Result<FetchedToken, Error>) {
         let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(sender) = sender {
@@ -234,7 +250,7 @@ impl TokenDelivery {
     }
 
     fn fail(&self, py: Python<'_>, error: Bound<'_, PyAny>) {
-        self.send(Err(refused(py, &self.name, PyErr::from_value(error))));
+        self.send(Err(refused(py, &self.name, &self.scope, PyErr::from_value(error))));
     }
 
     /// Says that nothing will come, unless something has come already.

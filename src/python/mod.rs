@@ -2,6 +2,7 @@
 //! names, defaults and documentation are Python (`python/hubpass`).
 
 mod bridge;
+mod client_access;
 mod clock;
 mod connection_string;
 mod construction;
@@ -11,9 +12,11 @@ mod errors;
 mod negotiation;
 mod observer;
 mod signalr;
+mod status;
 #[cfg(feature = "testing")]
 mod testing;
 mod warnings;
+mod webpubsub;
 
 use pyo3::prelude::*;
 
@@ -23,6 +26,8 @@ mod _native {
 
     #[pymodule_export]
     use super::bridge::Flight;
+    #[pymodule_export]
+    use super::bridge::PendingAnswer;
     #[pymodule_export]
     use super::bridge::shut_down;
     #[pymodule_export]
@@ -40,12 +45,12 @@ mod _native {
     #[pymodule_export]
     use super::errors::write_unraisable;
     #[pymodule_export]
-    use super::negotiation::PendingNegotiation;
-    #[pymodule_export]
     use super::signalr::SignalRClient;
     #[cfg(feature = "testing")]
     #[pymodule_export]
     use super::testing::ManualClock;
+    #[pymodule_export]
+    use super::webpubsub::WebPubSubClient;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

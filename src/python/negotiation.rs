@@ -12,7 +12,6 @@ use crate::client::{Negotiated, SignalRClient};
 use crate::credential::Caller;
 use crate::error::Result;
 use crate::negotiate::{Identity, Negotiation};
-use crate::python::bridge;
 use crate::python::warnings::warn;
 
 /// A negotiation that has to wait for a key, with nothing borrowed.
@@ -103,42 +102,5 @@ impl<'py> IntoPyObject<'py> for Answer {
     fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
         let warning = self.negotiated.warn_of_length.then(|| self.negotiated.length_warning());
         (self.response(py)?, warning).into_pyobject(py)
-    }
-}
-
-/// A negotiation that waits for a key, to be started by a coroutine.
-#[pyclass(frozen, module = "hubpass._native")]
-pub struct PendingNegotiation {
-    parts: std::sync::Mutex<Option<Parts>>,
-}
-
-struct Parts {
-    asked: Asked,
-    client: Arc<SignalRClient>,
-    url: Py<PyString>,
-    caller: Caller,
-    timeout: Option<Duration>,
-}
-
-impl PendingNegotiation {
-    pub fn new(
-        asked: Asked,
-        client: Arc<SignalRClient>,
-        url: Py<PyString>,
-        caller: Caller,
-        timeout: Option<Duration>,
-    ) -> Self {
-        Self { parts: std::sync::Mutex::new(Some(Parts { asked, client, url, caller, timeout })) }
-    }
-}
-
-#[pymethods]
-impl PendingNegotiation {
-    /// Starts to wait; `deliver(answer or None, error or None)` is called when it is done.
-    fn start(&self, deliver: Py<PyAny>) -> PyResult<bridge::Flight> {
-        let parts = self.parts.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
-        let Parts { asked, client, url, caller, timeout } =
-            parts.ok_or_else(|| pyo3::exceptions::PyRuntimeError::new_err("it has been started before"))?;
-        bridge::start(asked.answer(client, url, caller, timeout), deliver)
     }
 }

@@ -10,14 +10,16 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 use crate::client;
 use crate::client::SignalROptions;
 use crate::connection_string::ConnectionString;
-use crate::credential::Caller;
-use crate::endpoint::{ApplicationName, Endpoints, Hub};
-use crate::error::{Error, Result};
+use crate::endpoint::{ApplicationName, Endpoints, Hub, Service};
+use crate::error::Result;
 use crate::keys::KeyStatus;
 use crate::negotiate::Negotiation;
-use crate::python::construction::{KeyCredential, Keywords, from_arguments, from_connection_string};
-use crate::python::credential::LoopContext;
-use crate::python::negotiation::{Answer, Asked, PendingNegotiation};
+use crate::python::construction::{
+    KeyCredential, Keywords, from_arguments, from_connection_string, replaced_key, warn_of_plain_http,
+};
+use crate::python::credential::caller;
+use crate::python::negotiation::{Answer, Asked};
+use crate::python::status::{error_status, seconds};
 use crate::python::warnings::warn;
 use crate::python::{bridge, convert};
 use crate::rest::signalr::Message;
@@ -53,8 +55,8 @@ impl SignalRClient {
         let client = client_endpoint.map(|text| convert::text_argument("client_endpoint", text)).transpose()?;
         let server = server_endpoint.map(|text| convert::text_argument("server_endpoint", text)).transpose()?;
         let endpoints = Endpoints::from_arguments(&endpoint, client.as_deref(), server.as_deref())?;
-        let (options, credential) = from_arguments(endpoints, credential, is_async, &keywords)?;
-        Self::make(py, options, hub, credential.map(Arc::new), is_async)
+        let (parts, credential) = from_arguments(Service::SignalR, endpoints, credential, is_async, &keywords)?;
+        Self::make(py, parts.signalr(&keywords)?, hub, credential.map(Arc::new), is_async)
     }
 
     /// A client from a connection string.
@@ -71,7 +73,8 @@ impl SignalRClient {
         for warning in &parsed.warnings {
             warn(py, warning)?;
         }
-        Self::make(py, from_connection_string(py, &parsed, &keywords)?, hub, None, is_async)
+        let parts = from_connection_string(py, Service::SignalR, &parsed, &keywords)?;
+        Self::make(py, parts.signalr(&keywords)?, hub, None, is_async)
     }
 
     /// A client for another hub that shares this one's credential, keys and connections.
@@ -82,7 +85,7 @@ impl SignalRClient {
     }
 
     /// Signs a token; see `SignalRServiceClient.negotiate`. Without a key in hand a sync client waits for one, and an async
-    /// one gives a `PendingNegotiation`.
+    /// one gives a `PendingAnswer`.
     #[allow(clippy::too_many_arguments, reason = "one for each argument of the public method")]
     fn negotiate<'py>(
         &self,
@@ -115,21 +118,21 @@ impl SignalRClient {
         let timeout = convert::timeout(timeout)?;
         self.follow_credential(py)?;
         let now = self.client.now();
-        let mut caller = None;
-        let lend = || caller.insert(self.caller(py)).clone();
+        let mut lent = None;
+        let lend = || lent.insert(caller(py, self.is_async)).clone();
         if let Some(key) = self.client.key_in_hand(now, lend)? {
             let negotiated = self.client.sign(now, &negotiation, &key)?;
             return Ok(Answer { negotiated, url: self.url.clone_ref(py) }.response_with_warning(py)?.into_any());
         }
         // What is wrong with the negotiation itself is told now and not after the wait.
         negotiation.check(now)?;
-        let caller = caller.unwrap_or_else(|| self.caller(py));
+        let caller = lent.unwrap_or_else(|| caller(py, self.is_async));
         let (client, url, asked) = (Arc::clone(&self.client), self.url.clone_ref(py), Asked::new(negotiation));
+        let answer = asked.answer(client, url, caller, timeout);
         if self.is_async {
-            let pending = PendingNegotiation::new(asked, client, url, caller, timeout);
-            return Ok(Bound::new(py, pending)?.into_any());
+            return Ok(Bound::new(py, bridge::PendingAnswer::new(answer))?.into_any());
         }
-        let answer = bridge::wait(py, asked.answer(client, url, caller, timeout))?;
+        let answer = bridge::wait(py, answer)?;
         Ok(answer.response_with_warning(py)?.into_any())
     }
 
@@ -227,14 +230,7 @@ impl SignalRClient {
         is_async: bool,
     ) -> PyResult<Self> {
         let hub = Hub::parse(&convert::text_argument("hub", hub)?)?;
-        let browsers = &options.endpoints.client;
-        if !browsers.is_private() {
-            let host = browsers.host();
-            warn(
-                py,
-                &format!("Clients will send their tokens over plain http to {host}. Use https:// in its endpoint."),
-            )?;
-        }
+        warn_of_plain_http(py, &options.endpoints)?;
         Ok(Self::wrap(py, client::SignalRClient::new(options, hub), credential, is_async))
     }
 
@@ -250,16 +246,10 @@ impl SignalRClient {
 
     /// Takes a new key from the credential if its owner has replaced it since the last look.
     fn follow_credential(&self, py: Python<'_>) -> PyResult<()> {
-        if let Some(key) = self.credential.as_ref().map(|held| held.replaced(py)).transpose()?.flatten() {
+        if let Some(key) = replaced_key(py, self.credential.as_deref())? {
             self.client.set_access_key(key);
         }
         Ok(())
-    }
-
-    /// Who calls: to an async client, the loop that runs on this thread. Without one the caller has nothing to lend.
-    fn caller(&self, py: Python<'_>) -> Caller {
-        let running = if self.is_async { LoopContext::running(py).ok() } else { None };
-        running.map_or_else(Caller::default, |context| Caller::new(Arc::new(context)))
     }
 
     fn sending(
@@ -275,7 +265,7 @@ impl SignalRClient {
         let excluded = convert::excluded(excluded)?;
         let timeout = convert::timeout(timeout)?;
         self.follow_credential(py)?;
-        let (client, caller) = (Arc::clone(&self.client), self.caller(py));
+        let (client, caller) = (Arc::clone(&self.client), caller(py, self.is_async));
         Ok(async move { client.send_to_all(message, excluded, &caller, timeout).await })
     }
 
@@ -287,7 +277,7 @@ impl SignalRClient {
         self.client.check_open()?;
         let timeout = convert::timeout(timeout)?;
         self.follow_credential(py)?;
-        let (client, caller) = (Arc::clone(&self.client), self.caller(py));
+        let (client, caller) = (Arc::clone(&self.client), caller(py, self.is_async));
         Ok(async move { client.obtain_key(&caller, timeout).await.map(drop) })
     }
 }
@@ -303,15 +293,6 @@ fn lifetime_argument(py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<Durat
 
 /// What `status()` says of temporary keys.
 fn describe(status: &Bound<'_, PyDict>, keys: &KeyStatus) -> PyResult<()> {
-    let seconds = |duration: Option<Duration>| duration.map(|duration| duration.as_secs_f64());
-    let error = |error: &Error| {
-        let described = PyDict::new(status.py());
-        described.set_item("code", error.code().as_str())?;
-        described.set_item("message", error.message())?;
-        described.set_item("hint", error.hint())?;
-        described.set_item("status", error.status())?;
-        Ok::<_, PyErr>(described)
-    };
     let counters = PyDict::new(status.py());
     counters.set_item("key_requests", keys.requests)?;
     counters.set_item("keys_renewed", keys.renewed)?;
@@ -324,6 +305,6 @@ fn describe(status: &Bound<'_, PyDict>, keys: &KeyStatus) -> PyResult<()> {
     status.set_item("age", seconds(keys.age))?;
     status.set_item("renews_in", seconds(keys.renews_in))?;
     status.set_item("expires_in", seconds(keys.expires_in))?;
-    status.set_item("last_error", keys.last_error.as_ref().map(error).transpose()?)?;
+    status.set_item("last_error", error_status(status.py(), keys.last_error.as_ref())?)?;
     status.set_item("counters", counters)
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::error::{Code, Error, Result};
 use crate::keys::TemporaryKey;
-use crate::rest::{ACCESS_KEY, Answer, KEY_PROOF, Operation, Proof};
+use crate::rest::{ACCESS_KEY, Answer, GENERATE_TOKEN, KEY_PROOF, Operation, Party, Proof};
 use crate::secret::Secret;
 
 /// The longest `Retry-After` that is believed; a larger one is more often a mistake than a plan.
@@ -36,38 +36,60 @@ pub fn temporary_key(proof: &Proof, answer: &Answer) -> Result<TemporaryKey> {
     expect_success(&ACCESS_KEY, proof, answer)?;
     let body: Body = serde_json::from_slice(&answer.body).map_err(|_| {
         // The error of the parser would quote the answer.
-        unexpected(format!("{} was answered with something that is not a key.", ACCESS_KEY.name))
-            .with_status(answer.status)
+        not_what_was_asked_for(&ACCESS_KEY, "something that is not a key", answer)
     })?;
     let is_a_name = |name: &str| !name.is_empty() && name.len() <= NAME_MAX && !name.chars().any(char::is_control);
     if !is_a_name(&body.key_id) || body.access_key.expose().is_empty() || body.access_key.expose().len() > KEY_MAX {
-        let message = format!("{} was answered with a key that cannot be one.", ACCESS_KEY.name);
-        return Err(unexpected(message).with_status(answer.status));
+        return Err(not_what_was_asked_for(&ACCESS_KEY, "a key that cannot be one", answer));
     }
     Ok(TemporaryKey::new(body.key_id, body.access_key))
 }
 
+/// Reads a client token: a JSON object with `token` (`ClientTokenResponse` of the data-plane specification). It has to be
+/// something that can stand in a URL as it is; beyond that it is the service's own business.
+pub fn client_token(proof: &Proof, answer: &Answer) -> Result<Secret> {
+    #[derive(Deserialize)]
+    struct Body {
+        token: Secret,
+    }
+    expect_success(&GENERATE_TOKEN, proof, answer)?;
+    let is_of_a_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    let read: Option<Body> = serde_json::from_slice(&answer.body).ok();
+    read.map(|body| body.token)
+        .filter(|token| !token.expose().is_empty() && token.expose().bytes().all(is_of_a_token))
+        .ok_or_else(|| not_what_was_asked_for(&GENERATE_TOKEN, "something that is not a token", answer))
+}
+
+/// The error for an answer that has the status of success and not what belongs to it. The answer itself is not quoted.
+fn not_what_was_asked_for(operation: &Operation, what: &str, answer: &Answer) -> Error {
+    let message = format!("{} was answered with {what}.", operation.name);
+    unexpected(Party::Service(operation.service), message).with_status(answer.status)
+}
+
 fn refusal(operation: &Operation, proof: &Proof, answer: &Answer) -> Error {
-    let name = operation.name;
+    let Operation { name, service, .. } = operation;
+    let az = service.commands();
     match answer.status {
         // A page of a portal or of the application itself says 200 to anything.
-        100..=299 => unexpected(format!("{name} was answered with status {}.", answer.status)),
+        100..=299 => not_what_was_asked_for(operation, &format!("status {}", answer.status), answer),
         300..=399 => Error::new(
             Code::RedirectRefused,
             format!("{name} was answered with a redirect, which would carry the token to another place."),
             "Set the endpoint (or server_endpoint=) to the final address of the service.",
         ),
-        401 => unauthorized(name, proof, answer),
+        401 => unauthorized(operation, proof, answer),
         403 if is_network_refusal(&answer.body) => Error::new(
             Code::NetworkBlocked,
             format!("{name} was refused by the network access rules of the service."),
-            "Allow \"Server connection\" and \"REST API\" for this network: az signalr network-rule update --public-network --allow ServerConnection RESTAPI -n <resource> -g <group>",
+            format!(
+                "Allow \"Server connection\" and \"REST API\" for this network: {az} network-rule update --public-network --allow ServerConnection RESTAPI -n <resource> -g <group>"
+            ),
         ),
         403 => permission_missing(operation, proof),
         404 => Error::new(
             Code::NotFound,
             format!("{name} found no such resource at the endpoint."),
-            "Check Endpoint in the connection string: az signalr show -n <resource> -g <group> --query hostName",
+            format!("Check Endpoint in the connection string: {az} show -n <resource> -g <group> --query hostName"),
         ),
         413 => Error::new(
             Code::RequestRefused,
@@ -77,7 +99,9 @@ fn refusal(operation: &Operation, proof: &Proof, answer: &Answer) -> Error {
         429 => Error::new(
             Code::Throttled,
             format!("{name} was refused: the service asks for fewer calls."),
-            "Wait for retry_after seconds, or add units: az signalr update --unit-count <n> -n <resource> -g <group>",
+            format!(
+                "Wait for retry_after seconds, or add units: {az} update --unit-count <n> -n <resource> -g <group>"
+            ),
         ),
         400..=499 => Error::new(
             Code::RequestRefused,
@@ -94,7 +118,9 @@ fn refusal(operation: &Operation, proof: &Proof, answer: &Answer) -> Error {
 
 /// Azure's built-in roles and their data actions: "Azure built-in roles for Web and Mobile" of Microsoft's documentation.
 fn permission_missing(operation: &Operation, proof: &Proof) -> Error {
-    let Operation { name, roles: [least, all], action, .. } = operation;
+    let Operation { name, roles, action, .. } = operation;
+    let least = roles.first().copied().unwrap_or_default();
+    let either = roles.iter().map(|role| format!("\"{role}\"")).collect::<Vec<_>>().join(" or ");
     let identity = match proof {
         Proof::AccessKey => None,
         Proof::Entra { object_id } => object_id.as_deref(),
@@ -105,39 +131,52 @@ fn permission_missing(operation: &Operation, proof: &Proof) -> Error {
         Code::PermissionMissing,
         format!("{name} was refused: {who} lacks the action {action}."),
         format!(
-            "Assign the role \"{least}\" or \"{all}\": az role assignment create --role \"{least}\" --assignee {assignee} --scope <resource id>. A new assignment can take up to 30 minutes to act."
+            "Assign the role {either}: az role assignment create --role \"{least}\" --assignee {assignee} --scope <resource id>. A new assignment can take up to 30 minutes to act."
         ),
     )
 }
 
-/// The error for an answer that the service would not give.
-pub fn unexpected(message: String) -> Error {
-    Error::new(
-        Code::UnexpectedResponse,
-        message,
-        "Check that Endpoint (or server_endpoint=) is the address of the service: az signalr show -n <resource> -g <group> --query hostName",
-    )
+/// The error for an answer that the party asked would not give.
+pub fn unexpected(party: Party, message: String) -> Error {
+    let setting = party.setting();
+    let hint = match party {
+        Party::Service(service) => format!(
+            "Check that {setting} is the address of the service: {} show -n <resource> -g <group> --query hostName",
+            service.commands()
+        ),
+        Party::Authority | Party::Platform => format!("Check {setting}, and that nothing else answers in its place."),
+    };
+    Error::new(Code::UnexpectedResponse, message, hint)
 }
 
 /// The service says in `WWW-Authenticate` what it found wrong with a token.
-fn unauthorized(operation: &str, proof: &Proof, answer: &Answer) -> Error {
+fn unauthorized(operation: &Operation, proof: &Proof, answer: &Answer) -> Error {
+    let Operation { name, service, .. } = operation;
+    let az = service.commands();
     let (finding, hint) = match (proof, Complaint::read(answer)) {
         (Proof::Entra { .. }, _) => (
             "the service does not accept the Entra token",
-            "Check that the credential belongs to the tenant of the resource (az account show --query tenantId), and that scope= is https://signalr.azure.com/.default.",
+            format!(
+                "Check that the credential belongs to the tenant of the resource (az account show --query tenantId), and that scope= is {}.",
+                service.scope()
+            ),
         ),
         (Proof::AccessKey, Complaint::Signature) => (
             "the access key is not one of the resource's keys",
-            "Take a current AccessKey: az signalr key list -n <resource> -g <group>. If access keys are disabled (az signalr show --query disableLocalAuth), pass a credential of azure.identity.",
+            format!(
+                "Take a current AccessKey: {az} key list -n <resource> -g <group>. If access keys are disabled ({az} show --query disableLocalAuth), pass a credential of azure.identity."
+            ),
         ),
-        (Proof::AccessKey, Complaint::Audience) => WRONG_AUDIENCE,
-        (Proof::AccessKey, Complaint::Time) => WRONG_CLOCK,
+        (Proof::AccessKey, Complaint::Audience) => (WRONG_AUDIENCE.0, WRONG_AUDIENCE.1.to_owned()),
+        (Proof::AccessKey, Complaint::Time) => (WRONG_CLOCK.0, WRONG_CLOCK.1.to_owned()),
         (Proof::AccessKey, Complaint::Other) => (
             "the service does not accept the token",
-            "Check AccessKey, and that access keys are not disabled: az signalr show -n <resource> -g <group> --query disableLocalAuth",
+            format!(
+                "Check AccessKey, and that access keys are not disabled: {az} show -n <resource> -g <group> --query disableLocalAuth"
+            ),
         ),
     };
-    Error::new(Code::Unauthorized, format!("{operation} was refused: {finding}."), hint)
+    Error::new(Code::Unauthorized, format!("{name} was refused: {finding}."), hint)
 }
 
 /// What is wrong, and what to do, when a token is made for another address.

@@ -6,12 +6,17 @@
 pub mod answer;
 pub mod signalr;
 pub mod transport;
+mod unsigned;
+pub mod webpubsub;
+
+pub use unsigned::Unsigned;
 
 use std::fmt;
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::endpoint::Service;
 use crate::secret::Secret;
 
 /// The most that an answer may hold. The service's answers are small; a larger one comes from somebody else.
@@ -20,34 +25,48 @@ pub const BODY_MAX: usize = 64 * 1024;
 /// An operation of the service: what errors say of it, and what it needs.
 #[derive(Debug)]
 pub struct Operation {
-    /// What it is called: the name of the public method.
+    /// The service that offers it.
+    pub service: Service,
+    /// What it is called: the name of the public method, or what it is for.
     pub name: &'static str,
     /// The one status that means success.
     pub success: u16,
     /// The built-in roles that allow it, the least one first.
-    pub roles: [&'static str; 2],
+    pub roles: &'static [&'static str],
     /// The data action that it is, as roles name it.
     pub action: &'static str,
 }
 
 /// `POST /api/hubs/{hub}/:send`.
 pub static SEND_TO_ALL: Operation = Operation {
+    service: Service::SignalR,
     name: "send_to_all",
     success: 202,
-    roles: ["SignalR REST API Owner", "SignalR Service Owner"],
+    roles: &["SignalR REST API Owner", "SignalR Service Owner"],
     action: "Microsoft.SignalRService/SignalR/hub/send/action",
 };
 
 /// `GET /api/v1/auth/accessKey`.
 pub static ACCESS_KEY: Operation = Operation {
+    service: Service::SignalR,
     name: "The request for a temporary key",
     success: 200,
-    roles: ["SignalR App Server", "SignalR Service Owner"],
+    roles: &["SignalR App Server", "SignalR Service Owner"],
     action: "Microsoft.SignalRService/SignalR/auth/accessKey/action",
 };
 
 /// What a temporary key proves itself by: `POST /client/negotiate`.
 pub const KEY_PROOF: &str = "The proof of a temporary key";
+/// `POST /api/hubs/{hub}/:generateToken` of Azure Web PubSub. Of the built-in roles only the owner's has this action
+/// ("Azure built-in roles for Web and Mobile" of Microsoft's documentation); it also has `clientConnection/write`, which
+/// the service demands of whoever had a token generated when a client connects with it.
+pub static GENERATE_TOKEN: Operation = Operation {
+    service: Service::WebPubSub,
+    name: "generate_token",
+    success: 200,
+    roles: &["Web PubSub Service Owner"],
+    action: "Microsoft.SignalRService/WebPubSub/clientConnection/generateToken/action",
+};
 
 /// What proves who we are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,8 +107,8 @@ pub enum Party {
     Authority,
     /// The platform that this machine runs on: this machine or its own link (169.254.0.0/16). Never by proxy.
     Platform,
-    /// The service.
-    Service,
+    /// A service.
+    Service(Service),
 }
 
 impl Party {
@@ -98,7 +117,7 @@ impl Party {
         match self {
             Self::Authority => "authority=",
             Self::Platform => "the environment variable IDENTITY_ENDPOINT",
-            Self::Service => "Endpoint (or server_endpoint=)",
+            Self::Service(_) => "Endpoint (or server_endpoint=)",
         }
     }
 }

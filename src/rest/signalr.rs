@@ -7,16 +7,14 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use crate::clock::Now;
-use crate::endpoint::{Endpoints, HubAddress};
+use crate::endpoint::{Endpoints, HubAddress, Service};
 use crate::error::{Code, Error, Result};
 use crate::jwt::Template;
 use crate::keys::SigningKey;
 use crate::negotiate::TOKEN_MAX;
-use crate::rest::{ACCESS_KEY, Body, KEY_PROOF, Method, Party, Request, SEND_TO_ALL};
+use crate::rest::unsigned::{API_VERSION, encode};
+use crate::rest::{ACCESS_KEY, KEY_PROOF, Method, Request, SEND_TO_ALL, Unsigned};
 use crate::secret::Secret;
-
-/// The version of the operations.
-const API_VERSION: &str = "2024-12-01";
 
 /// The largest body that the service takes: 1 MB, as its reference of limits says.
 const MESSAGE_MAX: usize = 1024 * 1024;
@@ -71,6 +69,7 @@ pub fn send_to_all(endpoints: &Endpoints, address: &HubAddress, message: Message
         query.append_pair("excluded", connection_id);
     }
     Unsigned {
+        service: Service::SignalR,
         purpose: SEND_TO_ALL.name,
         method: Method::Post,
         resource: endpoints.server.join(&format!("api/hubs/{hub}/:send")),
@@ -82,25 +81,28 @@ pub fn send_to_all(endpoints: &Endpoints, address: &HubAddress, message: Message
 /// Negotiates as a client does that has this token ("Transport Protocols" in dotnet/aspnetcore). No connection is made.
 pub fn client_negotiate(endpoints: &Endpoints, address: &HubAddress, token: &Secret) -> Request {
     let resource = address.negotiate_url(endpoints);
-    let unsigned = Unsigned { purpose: KEY_PROOF, method: Method::Post, resource, query: String::new(), body: None };
+    let unsigned = Unsigned {
+        service: Service::SignalR,
+        purpose: KEY_PROOF,
+        method: Method::Post,
+        resource,
+        query: String::new(),
+        body: None,
+    };
     Request { limit: Some(PROOF_MAX), ..unsigned.with_bearer(token) }
 }
 
 /// Asks for a temporary key (`MicrosoftEntraAccessKey` in Azure/azure-signalr).
 pub fn access_key(endpoints: &Endpoints) -> Unsigned {
     let resource = endpoints.server.join("api/v1/auth/accessKey");
-    Unsigned { purpose: ACCESS_KEY.name, method: Method::Get, resource, query: String::new(), body: None }
-}
-
-/// A request that lacks only what authenticates it.
-#[derive(Clone, Debug)]
-pub struct Unsigned {
-    purpose: &'static str,
-    method: Method,
-    /// The URL without its query: also the audience of the token.
-    resource: String,
-    query: String,
-    body: Option<Secret>,
+    Unsigned {
+        service: Service::SignalR,
+        purpose: ACCESS_KEY.name,
+        method: Method::Get,
+        resource,
+        query: String::new(),
+        body: None,
+    }
 }
 
 impl Unsigned {
@@ -123,35 +125,6 @@ impl Unsigned {
         let bearer = Secret::new(payload.sign());
         Ok(self.with_bearer(&bearer))
     }
-
-    /// The same request with a token from elsewhere.
-    pub fn with_bearer(self, bearer: &Secret) -> Request {
-        let url = if self.query.is_empty() { self.resource } else { format!("{}?{}", self.resource, self.query) };
-        let authorization = Secret::new(format!("Bearer {}", bearer.expose()));
-        let body = self.body.map(|text| Body { content_type: "application/json; charset=utf-8", text });
-        Request {
-            purpose: self.purpose,
-            party: Party::Service,
-            method: self.method,
-            url,
-            headers: vec![("authorization", authorization)],
-            body,
-            limit: None,
-        }
-    }
-}
-
-/// A path segment, percent-encoded but for the unreserved characters of RFC 3986.
-fn encode(segment: &str) -> String {
-    let mut encoded = String::with_capacity(segment.len());
-    for byte in segment.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
 }
 
 #[cfg(test)]

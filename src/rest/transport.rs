@@ -4,7 +4,9 @@ use std::error::Error as StdError;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use reqwest::header::{
+    CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use reqwest::{Certificate, Client, NoProxy, Proxy, redirect};
 use url::Url;
 use zeroize::Zeroizing;
@@ -80,6 +82,9 @@ impl HttpTransport {
         }
         if let Some(body) = &request.body {
             builder = builder.header(CONTENT_TYPE, body.content_type).body(body.text.expose().to_owned());
+        } else if request.method == Method::Post {
+            // The library leaves it out, and without it gateways refuse a POST with 411 (RFC 9110 section 8.6).
+            builder = builder.header(CONTENT_LENGTH, 0);
         }
         let mut response = builder.send().await.map_err(failed)?;
         let mut answer = Answer {
@@ -95,7 +100,7 @@ impl HttpTransport {
             if chunk.len() > room {
                 if response.status().is_success() {
                     let message = format!("{} was answered with more than {BODY_MAX} bytes.", request.purpose);
-                    return Err(unexpected(message).with_status(answer.status));
+                    return Err(unexpected(request.party, message).with_status(answer.status));
                 }
                 // The status of a refusal says enough.
                 break;
@@ -208,7 +213,8 @@ fn transport_error(request: &Request, endpoint: &Endpoint, error: reqwest::Error
     let host = endpoint.host();
     let operation = request.purpose;
     if has("invalid http") || has("invalid chunk") || has("message head is too large") {
-        return unexpected(format!("{operation} was answered by {host} with something that is not HTTP ({cause})."));
+        let message = format!("{operation} was answered by {host} with something that is not HTTP ({cause}).");
+        return unexpected(request.party, message);
     }
     let setting = request.party.setting();
     let broke_off = ["close_notify", "unexpected eof", "unexpected end of file", "connection reset", "broken pipe"];
@@ -226,10 +232,8 @@ fn transport_error(request: &Request, endpoint: &Endpoint, error: reqwest::Error
             Code::NameResolutionFailed,
             format!("{operation} failed: the name {host} does not resolve ({cause})."),
             match request.party {
-                Party::Service => {
-                    format!(
-                        "Check {setting}, and with a private endpoint the DNS zone privatelink.service.signalr.net."
-                    )
+                Party::Service(service) => {
+                    format!("Check {setting}, and with a private endpoint the DNS zone {}.", service.private_zone())
                 }
                 _ => format!("Check {setting}."),
             },
@@ -264,7 +268,7 @@ fn transport_error(request: &Request, endpoint: &Endpoint, error: reqwest::Error
             Code::ConnectionFailed,
             format!("{operation} failed: no answer came from {host} ({cause})."),
             match request.party {
-                Party::Service => {
+                Party::Service(_) => {
                     "Check that the endpoint can be reached from this machine: curl -I https://<host>/api/health"
                         .to_owned()
                 }

@@ -9,17 +9,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, overload
 
 from hubpass._annotations import ClaimValue, NegotiateOptions, Transport
-from hubpass._base import SignalRServiceClientBase
-from hubpass._native import PendingNegotiation
+from hubpass._native import PendingAnswer
+from hubpass._signalr_base import SignalRServiceClientBase
 from hubpass.aio._bridge import flight
+from hubpass.aio._lifetime import AsyncLifetime
 from hubpass.exceptions import HubpassWarning
 from hubpass.models import DEFAULT_LIFETIME, NegotiationResponse
 
 if TYPE_CHECKING:
-    from typing_extensions import Self, Unpack
+    from typing_extensions import Unpack
 
 
-class SignalRServiceClient(SignalRServiceClientBase):
+class SignalRServiceClient(SignalRServiceClientBase, AsyncLifetime):
     """As :class:`hubpass.SignalRServiceClient`, with coroutines.
 
     One client serves any number of event loops and threads at once.
@@ -64,7 +65,7 @@ class SignalRServiceClient(SignalRServiceClientBase):
             enable_detailed_errors,
             timeout,
         )
-        if isinstance(answer, PendingNegotiation):
+        if isinstance(answer, PendingAnswer):
             answer, warning = await flight(answer.start)
             if warning is not None:
                 warnings.warn(warning, HubpassWarning, stacklevel=2)
@@ -87,15 +88,3 @@ class SignalRServiceClient(SignalRServiceClientBase):
     async def invalidate_key(self, kid: str) -> bool:
         """As :meth:`hubpass.SignalRServiceClient.invalidate_key`."""
         return self._native.invalidate_key(kid)
-
-    async def close(self) -> None:
-        """As :meth:`hubpass.SignalRServiceClient.close`."""
-        self._native.close()
-
-    async def __aenter__(self) -> Self:
-        """Give the client itself."""
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        """Close the client."""
-        await self.close()

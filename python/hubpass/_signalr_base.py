@@ -1,15 +1,15 @@
-"""What the sync and the async client have in common: how they are made and what they say of themselves."""
+"""What the sync and the async client of Azure SignalR Service have in common: how they are made, and their status."""
 
 from __future__ import annotations
 
 from hubpass import _native
+from hubpass._client_base import ServiceClientBase
 
 # Type checkers know the name; to import it from `typing` would double the time that the package takes to import.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
-    from typing import NoReturn
 
     from typing_extensions import Self
 
@@ -17,13 +17,12 @@ if TYPE_CHECKING:
     from hubpass.models import Event, KeyPolicy
 
 
-class SignalRServiceClientBase:
+class SignalRServiceClientBase(ServiceClientBase):
     """The constructor and the properties of both clients; the public classes document them."""
 
-    __slots__ = ("__weakref__", "_native")
+    __slots__ = ()
 
     _native: _native.SignalRClient
-    _is_async: bool
 
     def __init__(
         self,
@@ -113,19 +112,6 @@ class SignalRServiceClientBase:
         )
         return client
 
-    def for_hub(self, hub: str) -> Self:
-        """Make a client for another hub, which shares this one's credential, key and connections.
-
-        Each of the two is closed on its own.
-
-        Raises:
-            InvalidArgumentError: The hub name cannot be used (``invalid_hub``).
-            ClientClosedError: This client is closed.
-        """
-        client = type(self).__new__(type(self))
-        client._native = self._native.for_hub(hub)  # noqa: SLF001 - a client of the same class
-        return client
-
     def status(self) -> ClientStatus:
         """Say what the client holds and plans, without secrets: for health checks and metrics.
 
@@ -137,21 +123,6 @@ class SignalRServiceClientBase:
         return self._native.status()
 
     @property
-    def endpoint(self) -> str:
-        """The service's address: scheme, host, and the port if it is not the scheme's own."""
-        return self._native.endpoint
-
-    @property
-    def client_endpoint(self) -> str:
-        """The address that clients connect to; :attr:`endpoint` unless a reverse proxy stands before it."""
-        return self._native.client_endpoint
-
-    @property
-    def server_endpoint(self) -> str:
-        """The address that this client sends requests to; :attr:`endpoint` unless a reverse proxy stands before it."""
-        return self._native.server_endpoint
-
-    @property
     def hub(self) -> str:
         """The hub's name in lower case: the service ignores case, and tokens must agree with URLs."""
         return self._native.hub
@@ -160,12 +131,3 @@ class SignalRServiceClientBase:
     def application_name(self) -> str | None:
         """The prefix that separates the hubs of several applications on one service, or ``None``."""
         return self._native.application_name
-
-    def __repr__(self) -> str:
-        """Show where the client sends people, and nothing that it holds."""
-        name = f"{type(self).__module__.replace('._signalr', '')}.{type(self).__qualname__}"
-        return f"<{name} endpoint={self.endpoint!r} hub={self.hub!r}>"
-
-    def __reduce__(self) -> NoReturn:
-        """Refuse to be pickled: the key would travel with it."""
-        raise TypeError(f"a {type(self).__name__} is not pickled, because it holds a key; make one in each process")

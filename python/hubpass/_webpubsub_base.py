@@ -1,0 +1,172 @@
+"""What the sync and the async client of Azure Web PubSub have in common: how they are made, and their status."""
+
+from __future__ import annotations
+
+from hubpass import _native
+from hubpass._client_base import ServiceClientBase
+
+# Type checkers know the name; to import it from `typing` would double the time that the package takes to import.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+    from typing import TypeAlias
+
+    from typing_extensions import Self
+
+    from hubpass._annotations import AccessKeyCredential, AsyncTokenCredential, ClientStatus, TokenCredential
+    from hubpass.models import Event
+
+    AnyCredential: TypeAlias = AccessKeyCredential | TokenCredential | AsyncTokenCredential
+
+API_VERSION = "2024-12-01"
+"""The version of the service's operations that the core speaks."""
+
+
+class ConnectionStringCredential:
+    """Stands for what a connection string holds, and shows nothing of it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Say what it stands for."""
+        return "<credential of a connection string [redacted]>"
+
+
+class Configuration:
+    """What programs read from ``client._config`` of Microsoft's SDK."""
+
+    __slots__ = ("api_version", "credential", "endpoint", "hub")
+
+    def __init__(self, endpoint: str, hub: str, credential: AnyCredential | ConnectionStringCredential) -> None:
+        self.endpoint = endpoint
+        self.hub = hub
+        self.credential = credential
+        self.api_version = API_VERSION
+
+    def __repr__(self) -> str:
+        """Show all but the credential, whose own text may tell too much."""
+        return f"<configuration endpoint={self.endpoint!r} hub={self.hub!r} api_version={self.api_version!r}>"
+
+
+class WebPubSubServiceClientBase(ServiceClientBase):
+    """The constructor and the status of both clients; the public classes document them."""
+
+    __slots__ = ("_credential",)
+
+    _native: _native.WebPubSubClient
+    _credential: AnyCredential | ConnectionStringCredential
+
+    def __init__(
+        self,
+        endpoint: str,
+        hub: str,
+        credential: AccessKeyCredential | TokenCredential | AsyncTokenCredential | None = None,
+        *,
+        client_endpoint: str | None = None,
+        server_endpoint: str | None = None,
+        scope: str | None = None,
+        ca_file: str | os.PathLike[str] | None = None,
+        timeout: float | None = None,
+        on_event: Callable[[Event], object] | None = None,
+    ) -> None:
+        keywords = {
+            "authority": None,
+            "ca_file": ca_file,
+            "on_event": on_event,
+            "scope": scope,
+            "timeout": timeout,
+        }
+        self._native = _native.WebPubSubClient(
+            endpoint, hub, credential, client_endpoint, server_endpoint, keywords, self._is_async
+        )
+        self._credential = ConnectionStringCredential() if credential is None else credential
+
+    @classmethod
+    def from_connection_string(
+        cls,
+        connection_string: str,
+        hub: str,
+        *,
+        authority: str | None = None,
+        scope: str | None = None,
+        ca_file: str | os.PathLike[str] | None = None,
+        timeout: float | None = None,
+        on_event: Callable[[Event], object] | None = None,
+    ) -> Self:
+        """Make a client from a connection string, as the Azure portal shows it under *Keys*.
+
+        With ``AccessKey=`` it signs with that key. With ``AuthType=azure.msi`` (managed identity of App Service,
+        Functions and Container Apps) or ``AuthType=azure.app`` (``ClientId``, ``TenantId``, ``ClientSecret``) it uses
+        Entra and needs no key; for any other identity pass a credential to the constructor.
+
+        The rules are those of Microsoft's SDK (azure-messaging-webpubsubservice 1.3), which has no ``AuthType``. A key
+        that stands twice or is misspelt is refused; another unknown key is ignored with a warning.
+
+        Args:
+            connection_string: ``Endpoint=https://...;AccessKey=...;Version=1.0;``, with ``Port``, ``ClientEndpoint``
+                and ``ServerEndpoint`` if they are needed.
+            hub: As in the constructor.
+            authority: The https address of the Entra authority for ``AuthType=azure.app``. Default: the public cloud's,
+                ``https://login.microsoftonline.com``.
+            scope: As in the constructor.
+            ca_file: As in the constructor.
+            timeout: As in the constructor.
+            on_event: As in the constructor.
+
+        Raises:
+            ConfigurationError: The connection string cannot be used. The error names keys and never values.
+            InvalidArgumentError: Another argument cannot be used.
+        """
+        keywords = {
+            "authority": authority,
+            "ca_file": ca_file,
+            "on_event": on_event,
+            "scope": scope,
+            "timeout": timeout,
+        }
+        client = cls.__new__(cls)
+        client._native = _native.WebPubSubClient.from_connection_string(  # noqa: SLF001 - a client of the same class
+            connection_string, hub, keywords, cls._is_async
+        )
+        client._credential = ConnectionStringCredential()  # noqa: SLF001 - a client of the same class
+        return client
+
+    def for_hub(self, hub: str) -> Self:
+        """Make a client for another hub, which shares this one's credential, key and connections.
+
+        Each of the two is closed on its own.
+
+        Raises:
+            InvalidArgumentError: The hub name cannot be used (``invalid_hub``).
+            ClientClosedError: This client is closed.
+        """
+        client = super().for_hub(hub)
+        client._credential = self._credential  # noqa: SLF001 - a client of the same class
+        return client
+
+    def status(self) -> ClientStatus:
+        """Say what the client holds and plans, without secrets: for health checks and metrics.
+
+        With an access key ``mode`` is ``"access_key"``, ``ready`` tells whether the client is open, and there is
+        nothing more to say. With Entra ``mode`` is ``"entra"``, ``ready`` tells whether a client token would take no
+        more than one request to the service, because an Entra token is in hand, and there are: ``credential`` (its
+        name), ``age``, ``renews_in`` and ``expires_in`` of the Entra token (seconds, or ``None`` without one), and
+        ``last_error`` of the credential (``None`` after a success).
+        """
+        return self._native.status()
+
+    @property
+    def endpoint(self) -> str:
+        """The service's address: scheme, host, the port if it is not the scheme's own, and the path if it has one."""
+        return self._native.endpoint
+
+    @property
+    def hub(self) -> str:
+        """The hub's name as it was given. The service ignores case, and tokens agree with URLs."""
+        return self._native.hub
+
+    @property
+    def _config(self) -> Configuration:
+        """What programs written for Microsoft's SDK read."""
+        return Configuration(self.endpoint, self.hub, self._credential)
