@@ -48,7 +48,7 @@ impl IdentityVariables {
 
 /// One variable; an empty one counts as not set, as everywhere in Python's Azure libraries.
 #[allow(clippy::disallowed_methods, reason = "this file is the door of the environment")]
-fn variable(name: &str) -> Option<String> {
+pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 

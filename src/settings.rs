@@ -6,7 +6,7 @@
 //! endings for an identity ("Configure identity-based connections"); ASP.NET Core reads `Azure__SignalR__ConnectionString`.
 
 use crate::connection_string::{Auth, ConnectionString};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Service};
 use crate::error::{Code, Error, Result};
 use crate::secret::Secret;
 
@@ -67,6 +67,14 @@ pub static WEB_PUBSUB: Names = Names {
 };
 
 impl Names {
+    /// The names of a service.
+    pub fn of(service: Service) -> &'static Self {
+        match service {
+            Service::SignalR => &SIGNALR,
+            Service::WebPubSub => &WEB_PUBSUB,
+        }
+    }
+
     /// Every variable that one of which has to be set, in the order of the documentation.
     fn all(&self) -> impl Iterator<Item = &'static str> {
         self.connection_strings.iter().copied().chain(self.addresses.iter().map(|address| address.name))
@@ -152,6 +160,8 @@ impl Address {
             (Some(client_id), None, None) => Ok(Auth::ManagedIdentityUser { client_id }),
             (Some(client_id), Some(_), None) if is_managed_identity => Ok(Auth::ManagedIdentityUser { client_id }),
             (None, _, None) if is_managed_identity => Ok(Auth::ManagedIdentitySystem),
+            // Where the platform offers an identity, Azure Functions takes it if nothing else is said.
+            (None, None, None) if lookup("IDENTITY_ENDPOINT").is_some() => Ok(Auth::ManagedIdentitySystem),
             _ => Ok(Auth::Default),
         }
     }
@@ -225,6 +235,7 @@ mod tests {
             "AzureSignalRConnectionString__credential",
         );
         assert_eq!(kind(&[]).unwrap(), "default");
+        assert_eq!(kind(&[("IDENTITY_ENDPOINT", "http://p")]).unwrap(), "managed_identity_system");
         assert_eq!(kind(&[(credential, "managedidentity")]).unwrap(), "managed_identity_system");
         assert_eq!(kind(&[(credential, "ManagedIdentity"), (id, "i")]).unwrap(), "managed_identity_user");
         assert_eq!(kind(&[(id, "i")]).unwrap(), "managed_identity_user");

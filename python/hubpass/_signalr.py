@@ -152,6 +152,30 @@ class SignalRServiceClient(SignalRServiceClientBase, SyncLifetime):
         """
         self._native.send_to_all(target, arguments, excluded, timeout)
 
+    def add_user_to_group(
+        self, user_id: str, group: str, *, ttl: timedelta | None = None, timeout: float | None = None
+    ) -> None:
+        """Let a user be in a group: with the connections that it has, and with those that it will make.
+
+        A token of Azure SignalR Service cannot say in which groups its client is; this can, before or after the client
+        connects (REST API 2024-12-01, ``PUT /api/hubs/{hub}/users/{user}/groups/{group}``).
+
+        Args:
+            user_id: The user, as text: the id that ``negotiate`` was given.
+            group: The group's name: 1 to 1,024 characters, of which case matters.
+            ttl: For how long connections that the user makes join the group, in whole seconds. Zero: those that it has
+                now, and no other. Default: as long as the service remembers, which is a year.
+            timeout: How many seconds the call may take. Default: the client's.
+
+        Raises:
+            InvalidArgumentError: An argument cannot be used (``invalid_user_id``, ``invalid_group``).
+            PermissionMissingError: The identity lacks the role *SignalR REST API Owner*.
+            DeadlineExceededError: The time ran out.
+            ServiceError: The service refused it, failed, or could not be reached; see ``code`` and ``hint``.
+            ClientClosedError: The client is closed.
+        """
+        self._native.add_user_to_group(user_id, group, ttl, timeout)
+
     def warm_up(self, timeout: float | None = None) -> None:
         """Get a key now, so that the first ``negotiate`` does not wait. With an access key there is nothing to get.
 

@@ -112,6 +112,62 @@ class SignalRServiceClientBase(ServiceClientBase):
         )
         return client
 
+    @classmethod
+    def from_env(
+        cls,
+        hub: str,
+        *,
+        credential: TokenCredential | AsyncTokenCredential | None = None,
+        application_name: str | None = None,
+        authority: str | None = None,
+        scope: str | None = None,
+        key_policy: KeyPolicy | None = None,
+        ca_file: str | os.PathLike[str] | None = None,
+        timeout: float | None = None,
+        verify_keys: bool = False,
+        on_event: Callable[[Event], object] | None = None,
+    ) -> Self:
+        """Make a client from the environment variables that Azure's own tools set.
+
+        A connection string in ``AZURE_SIGNALR_CONNECTIONSTRING`` (Service Connector), ``AzureSignalRConnectionString``
+        (Azure Functions) or ``Azure__SignalR__ConnectionString`` (ASP.NET Core). Or an address in
+        ``AzureSignalRConnectionString__serviceUri`` (Azure Functions), with the identity in ``...__clientId``,
+        ``...__tenantId``, ``...__clientSecret`` and ``...__credential=managedidentity``; without any of these it is the
+        platform's managed identity.
+
+        Args:
+            hub: As in the constructor.
+            credential: A credential to use in the place of the identity that the environment names.
+            application_name: As in the constructor.
+            authority: As in :meth:`from_connection_string`.
+            scope: As in the constructor.
+            key_policy: As in the constructor.
+            ca_file: As in the constructor.
+            timeout: As in the constructor.
+            verify_keys: As in the constructor.
+            on_event: As in the constructor.
+
+        Raises:
+            ConfigurationError: No variable is set (``settings_missing``, which lists them all), two disagree
+                (``settings_conflict``, which names both), or one cannot be used. Errors never repeat values.
+            InvalidArgumentError: An argument cannot be used.
+        """
+        keywords = {
+            "application_name": application_name,
+            "authority": authority,
+            "ca_file": ca_file,
+            "key_policy": key_policy,
+            "on_event": on_event,
+            "scope": scope,
+            "timeout": timeout,
+            "verify_keys": verify_keys,
+        }
+        client = cls.__new__(cls)
+        client._native = _native.SignalRClient.from_env(  # noqa: SLF001 - a client of the same class
+            hub, credential, keywords, cls._is_async
+        )
+        return client
+
     def status(self) -> ClientStatus:
         """Say what the client holds and plans, without secrets: for health checks and metrics.
 

@@ -132,6 +132,56 @@ class WebPubSubServiceClientBase(ServiceClientBase):
         client._credential = ConnectionStringCredential()  # noqa: SLF001 - a client of the same class
         return client
 
+    @classmethod
+    def from_env(
+        cls,
+        hub: str,
+        *,
+        credential: TokenCredential | AsyncTokenCredential | None = None,
+        authority: str | None = None,
+        scope: str | None = None,
+        ca_file: str | os.PathLike[str] | None = None,
+        timeout: float | None = None,
+        on_event: Callable[[Event], object] | None = None,
+    ) -> Self:
+        """Make a client from the environment variables that Azure's own tools set.
+
+        A connection string in ``AZURE_WEBPUBSUB_CONNECTIONSTRING`` (Service Connector) or ``WebPubSubConnectionString``
+        (Azure Functions). Or an address: in ``AZURE_WEBPUBSUB_HOST`` (Service Connector), with the identity in
+        ``AZURE_WEBPUBSUB_CLIENTID``, ``_TENANTID`` and ``_CLIENTSECRET``; or in
+        ``WebPubSubConnectionString__serviceUri`` (Azure Functions), with ``...__clientId``, ``...__tenantId``,
+        ``...__clientSecret`` and ``...__credential=managedidentity``. Without any of these it is the platform's managed
+        identity.
+
+        Args:
+            hub: As in the constructor.
+            credential: A credential to use in the place of the identity that the environment names.
+            authority: As in :meth:`from_connection_string`.
+            scope: As in the constructor.
+            ca_file: As in the constructor.
+            timeout: As in the constructor.
+            on_event: As in the constructor.
+
+        Raises:
+            ConfigurationError: No variable is set (``settings_missing``, which lists them all), two disagree
+                (``settings_conflict``, which names both), or one cannot be used. Errors never repeat values.
+            InvalidArgumentError: An argument cannot be used.
+        """
+        keywords = {
+            "authority": authority,
+            "ca_file": ca_file,
+            "on_event": on_event,
+            "scope": scope,
+            "timeout": timeout,
+        }
+        client = cls.__new__(cls)
+        client._native = _native.WebPubSubClient.from_env(  # noqa: SLF001 - a client of the same class
+            hub, credential, keywords, cls._is_async
+        )
+        held = ConnectionStringCredential() if credential is None else credential
+        client._credential = held  # noqa: SLF001 - a client of the same class
+        return client
+
     def for_hub(self, hub: str) -> Self:
         """Make a client for another hub, which shares this one's credential, key and connections.
 

@@ -15,8 +15,8 @@ use crate::keys::{KeyInHand, KeyPolicy, KeySource, KeyStatus, SigningKey, Tempor
 use crate::negotiate::{Negotiation, Signed, TOKEN_LARGE, TOKEN_MAX};
 use crate::observe::{Event, Once};
 use crate::rest::answer::expect_success;
-use crate::rest::signalr::{Message, send_to_all};
-use crate::rest::{Answer, Proof, SEND_TO_ALL};
+use crate::rest::signalr::{Message, add_user_to_group, send_to_all};
+use crate::rest::{ADD_USER_TO_GROUP, Answer, Operation, Proof, SEND_TO_ALL, Unsigned};
 use crate::world::World;
 
 /// What proves to the service who we are.
@@ -196,10 +196,34 @@ impl SignalRClient {
         caller: &Caller,
         timeout: Option<Duration>,
     ) -> Result<()> {
-        let operation = &SEND_TO_ALL;
+        let unsigned = || Ok(send_to_all(&self.shared.core.endpoints, &self.address, message, &excluded));
+        self.perform(&SEND_TO_ALL, unsigned, caller, timeout).await
+    }
+
+    /// Lets a user be in a group, with the connections that it has and with those that it makes within `ttl`.
+    pub async fn add_user_to_group(
+        &self,
+        user_id: &str,
+        group: &str,
+        ttl: Option<Duration>,
+        caller: &Caller,
+        timeout: Option<Duration>,
+    ) -> Result<()> {
+        let unsigned = || add_user_to_group(&self.shared.core.endpoints, &self.address, user_id, group, ttl);
+        self.perform(&ADD_USER_TO_GROUP, unsigned, caller, timeout).await
+    }
+
+    /// Does an operation that gives nothing but success.
+    async fn perform(
+        &self,
+        operation: &'static Operation,
+        unsigned: impl FnOnce() -> Result<Unsigned>,
+        caller: &Caller,
+        timeout: Option<Duration>,
+    ) -> Result<()> {
         let work = async {
             self.check_open()?;
-            let unsigned = send_to_all(&self.shared.core.endpoints, &self.address, message, &excluded);
+            let unsigned = unsigned()?;
             let world = &self.shared.core.world;
             match &self.shared.keys {
                 KeySource::Shared(key) => {

@@ -16,7 +16,7 @@ use crate::credential::client_secret::{ClientSecretSource, PUBLIC_AUTHORITY};
 use crate::credential::managed_identity::ManagedIdentitySource;
 use crate::credential::{TokenSource, Tokens};
 use crate::endpoint::{ApplicationName, Endpoint, Endpoints, Service};
-use crate::env::{IdentityVariables, ProxyVariables};
+use crate::env::{self, IdentityVariables, ProxyVariables};
 use crate::error::{Code, Error, Result};
 use crate::keys::{KeyPolicy, SigningKey};
 use crate::observe::Observer;
@@ -27,6 +27,7 @@ use crate::python::observer::PyObserver;
 use crate::python::warnings::warn;
 use crate::refresh::CellPolicy;
 use crate::rest::transport::HttpTransport;
+use crate::settings::Names;
 use crate::world::World;
 
 /// The keywords that both ways of making a client share. The clients of Web PubSub have no application and no keys.
@@ -250,6 +251,22 @@ pub fn from_arguments(
     Ok((keywords.parts(endpoints, proven, world)?, None))
 }
 
+/// What a client is made of, from what the environment says of its service. A credential takes the place of the identity
+/// that it names.
+pub fn from_env(
+    py: Python<'_>,
+    service: Service,
+    credential: Option<&Bound<'_, PyAny>>,
+    client_is_async: bool,
+    keywords: &Keywords<'_>,
+) -> PyResult<(Parts, Option<KeyCredential>)> {
+    let parsed = Names::of(service).read(env::variable, |text| ConnectionString::for_service(service, text))?;
+    match credential {
+        Some(_) => from_arguments(service, parsed.endpoints(), credential, client_is_async, keywords),
+        None => Ok((from_connection_string(py, service, &parsed, keywords)?, None)),
+    }
+}
+
 /// What a client is made of, from a connection string.
 pub fn from_connection_string(
     py: Python<'_>,
@@ -257,6 +274,9 @@ pub fn from_connection_string(
     parsed: &ConnectionString,
     keywords: &Keywords<'_>,
 ) -> PyResult<Parts> {
+    for warning in &parsed.warnings {
+        warn(py, warning)?;
+    }
     let endpoints = parsed.endpoints();
     let world = keywords.world(py, &endpoints)?;
     if let Auth::AccessKey(key) = &parsed.auth {
@@ -335,16 +355,11 @@ fn not_yet(auth: &Auth) -> Error {
         Auth::ClientCertificate { .. } => {
             "Pass the endpoint and credential=CertificateCredential(tenant_id, client_id, certificate_path) of azure.identity instead of the connection string."
         }
-        _ => {
-            "Pass the endpoint and credential=DefaultAzureCredential() of azure.identity instead of the connection string."
-        }
+        _ => "Pass credential=DefaultAzureCredential() of azure.identity, with the endpoint or to from_env().",
     };
     Error::new(
         Code::CredentialUnsupported,
-        format!(
-            "The connection string asks for an identity ({}) that Hubpass does not get by itself yet.",
-            auth.kind()
-        ),
+        format!("The settings ask for an identity ({}) that Hubpass does not get by itself yet.", auth.kind()),
         hint,
     )
 }

@@ -83,7 +83,12 @@ pub fn user<'a>(
     user_id: &'a Bound<'_, PyAny>,
     buffer: &'a mut Option<std::borrow::Cow<'a, str>>,
 ) -> Result<Identity<'a>> {
-    let read = text(user_id).ok_or_else(|| {
+    Identity::user(buffer.insert(user_text(user_id)?))
+}
+
+/// The text of a user id, whatever it says.
+pub fn user_text<'a>(user_id: &'a Bound<'_, PyAny>) -> Result<std::borrow::Cow<'a, str>> {
+    text(user_id).ok_or_else(|| {
         if user_id.is_instance_of::<PyString>() {
             return Error::new(
                 Code::InvalidUserId,
@@ -92,8 +97,7 @@ pub fn user<'a>(
             );
         }
         invalid_user_id(&format!("The user id is {} and not a text.", type_name(user_id)))
-    })?;
-    Identity::user(buffer.insert(read))
+    })
 }
 
 /// A lifetime as a `timedelta`.

@@ -15,12 +15,11 @@ use crate::error::Result;
 use crate::keys::KeyStatus;
 use crate::negotiate::Negotiation;
 use crate::python::construction::{
-    KeyCredential, Keywords, from_arguments, from_connection_string, replaced_key, warn_of_plain_http,
+    KeyCredential, Keywords, from_arguments, from_connection_string, from_env, replaced_key, warn_of_plain_http,
 };
 use crate::python::credential::caller;
 use crate::python::negotiation::{Answer, Asked};
 use crate::python::status::{error_status, seconds};
-use crate::python::warnings::warn;
 use crate::python::{bridge, convert};
 use crate::rest::signalr::Message;
 
@@ -70,11 +69,21 @@ impl SignalRClient {
     ) -> PyResult<Self> {
         let text = convert::text_argument("connection_string", connection_string)?;
         let parsed = ConnectionString::parse(&text)?;
-        for warning in &parsed.warnings {
-            warn(py, warning)?;
-        }
         let parts = from_connection_string(py, Service::SignalR, &parsed, &keywords)?;
         Self::make(py, parts.signalr(&keywords)?, hub, None, is_async)
+    }
+
+    /// A client of the service that the environment names.
+    #[staticmethod]
+    fn from_env(
+        py: Python<'_>,
+        hub: &Bound<'_, PyAny>,
+        credential: Option<&Bound<'_, PyAny>>,
+        keywords: Keywords<'_>,
+        is_async: bool,
+    ) -> PyResult<Self> {
+        let (parts, credential) = from_env(py, Service::SignalR, credential, is_async, &keywords)?;
+        Self::make(py, parts.signalr(&keywords)?, hub, credential.map(Arc::new), is_async)
     }
 
     /// A client for another hub that shares this one's credential, keys and connections.
@@ -159,6 +168,31 @@ impl SignalRClient {
         deliver: Py<PyAny>,
     ) -> PyResult<bridge::Flight> {
         bridge::start(self.sending(py, target, arguments, excluded, timeout)?, deliver)
+    }
+
+    /// Puts a user into a group and waits.
+    fn add_user_to_group(
+        &self,
+        py: Python<'_>,
+        user_id: &Bound<'_, PyAny>,
+        group: &Bound<'_, PyAny>,
+        ttl: Option<&Bound<'_, PyAny>>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        bridge::wait(py, self.adding(py, user_id, group, ttl, timeout)?)
+    }
+
+    /// Puts a user into a group; `deliver(None, error or None)` is called when it is done.
+    fn start_add_user_to_group(
+        &self,
+        py: Python<'_>,
+        user_id: &Bound<'_, PyAny>,
+        group: &Bound<'_, PyAny>,
+        ttl: Option<&Bound<'_, PyAny>>,
+        timeout: Option<&Bound<'_, PyAny>>,
+        deliver: Py<PyAny>,
+    ) -> PyResult<bridge::Flight> {
+        bridge::start(self.adding(py, user_id, group, ttl, timeout)?, deliver)
     }
 
     /// Gets a key and waits.
@@ -267,6 +301,24 @@ impl SignalRClient {
         self.follow_credential(py)?;
         let (client, caller) = (Arc::clone(&self.client), caller(py, self.is_async));
         Ok(async move { client.send_to_all(message, excluded, &caller, timeout).await })
+    }
+
+    fn adding(
+        &self,
+        py: Python<'_>,
+        user_id: &Bound<'_, PyAny>,
+        group: &Bound<'_, PyAny>,
+        ttl: Option<&Bound<'_, PyAny>>,
+        timeout: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<impl Future<Output = Result<()>> + Send + 'static> {
+        self.client.check_open()?;
+        let user_id = convert::user_text(user_id)?.into_owned();
+        let group = convert::text_argument("group", group)?.into_owned();
+        let ttl = ttl.map(|ttl| convert::duration("ttl", ttl)).transpose()?;
+        let timeout = convert::timeout(timeout)?;
+        self.follow_credential(py)?;
+        let (client, caller) = (Arc::clone(&self.client), caller(py, self.is_async));
+        Ok(async move { client.add_user_to_group(&user_id, &group, ttl, &caller, timeout).await })
     }
 
     fn warming_up(

@@ -16,11 +16,10 @@ use crate::python::client_access::{
     Answer, Asked, Form, jwt_headers, lifetime, minutes, no_headers_for_the_service, user_if_any,
 };
 use crate::python::construction::{
-    KeyCredential, Keywords, from_arguments, from_connection_string, replaced_key, warn_of_plain_http,
+    KeyCredential, Keywords, from_arguments, from_connection_string, from_env, replaced_key, warn_of_plain_http,
 };
 use crate::python::credential::caller;
 use crate::python::status::{error_status, seconds};
-use crate::python::warnings::warn;
 use crate::python::{bridge, convert};
 
 /// A client of one hub.
@@ -68,11 +67,21 @@ impl WebPubSubClient {
     ) -> PyResult<Self> {
         let text = convert::text_argument("connection_string", connection_string)?;
         let parsed = ConnectionString::for_service(Service::WebPubSub, &text)?;
-        for warning in &parsed.warnings {
-            warn(py, warning)?;
-        }
         let parts = from_connection_string(py, Service::WebPubSub, &parsed, &keywords)?;
         Self::make(py, parts.web_pubsub(), hub, None, is_async)
+    }
+
+    /// A client of the service that the environment names.
+    #[staticmethod]
+    fn from_env(
+        py: Python<'_>,
+        hub: &Bound<'_, PyAny>,
+        credential: Option<&Bound<'_, PyAny>>,
+        keywords: Keywords<'_>,
+        is_async: bool,
+    ) -> PyResult<Self> {
+        let (parts, credential) = from_env(py, Service::WebPubSub, credential, is_async, &keywords)?;
+        Self::make(py, parts.web_pubsub(), hub, credential.map(Arc::new), is_async)
     }
 
     /// A client for another hub that shares this one's credential and connections.

@@ -46,6 +46,15 @@ pub static SEND_TO_ALL: Operation = Operation {
     action: "Microsoft.SignalRService/SignalR/hub/send/action",
 };
 
+/// `PUT /api/hubs/{hub}/users/{user}/groups/{group}`.
+pub static ADD_USER_TO_GROUP: Operation = Operation {
+    service: Service::SignalR,
+    name: "add_user_to_group",
+    success: 200,
+    roles: &["SignalR REST API Owner", "SignalR Service Owner"],
+    action: "Microsoft.SignalRService/SignalR/group/write",
+};
+
 /// `GET /api/v1/auth/accessKey`.
 pub static ACCESS_KEY: Operation = Operation {
     service: Service::SignalR,
@@ -138,6 +147,8 @@ pub enum Method {
     Get,
     /// Acts.
     Post,
+    /// Makes something be so.
+    Put,
 }
 
 /// An answer, whole and within bounds. It may hold a token or a key.

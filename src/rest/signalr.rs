@@ -11,13 +11,16 @@ use crate::endpoint::{Endpoints, HubAddress, Service};
 use crate::error::{Code, Error, Result};
 use crate::jwt::Template;
 use crate::keys::SigningKey;
-use crate::negotiate::TOKEN_MAX;
+use crate::negotiate::{Identity, TOKEN_MAX};
 use crate::rest::unsigned::{API_VERSION, encode};
-use crate::rest::{ACCESS_KEY, KEY_PROOF, Method, Request, SEND_TO_ALL, Unsigned};
+use crate::rest::{ACCESS_KEY, ADD_USER_TO_GROUP, KEY_PROOF, Method, Request, SEND_TO_ALL, Unsigned};
 use crate::secret::Secret;
 
 /// The largest body that the service takes: 1 MB, as its reference of limits says.
 const MESSAGE_MAX: usize = 1024 * 1024;
+
+/// The longest name of a group, in UTF-16 units, which is what .NET counts (data-plane specification 2024-12-01).
+const GROUP_MAX: usize = 1024;
 
 /// How long a request's token is valid, as in Microsoft's SDK. It is made anew for each request; the length only has to
 /// cover clocks that differ.
@@ -60,11 +63,7 @@ pub fn invalid_message(message: impl Into<String>, hint: &str) -> Error {
 /// Sends a message to every client of a hub, except the connections in `excluded`.
 pub fn send_to_all(endpoints: &Endpoints, address: &HubAddress, message: Message, excluded: &[String]) -> Unsigned {
     let hub = encode(address.hub.as_str());
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    if let Some(application) = &address.application {
-        query.append_pair("application", &application.as_str().to_ascii_lowercase());
-    }
-    query.append_pair("api-version", API_VERSION);
+    let mut query = application_query(address);
     for connection_id in excluded {
         query.append_pair("excluded", connection_id);
     }
@@ -76,6 +75,47 @@ pub fn send_to_all(endpoints: &Endpoints, address: &HubAddress, message: Message
         query: query.finish(),
         body: Some(message.body),
     }
+}
+
+/// Lets a user be in a group: with the connections that it has, and with those that it makes within `ttl`.
+pub fn add_user_to_group(
+    endpoints: &Endpoints,
+    address: &HubAddress,
+    user_id: &str,
+    group: &str,
+    ttl: Option<Duration>,
+) -> Result<Unsigned> {
+    Identity::user(user_id)?;
+    if group.trim().is_empty() || group.encode_utf16().count() > GROUP_MAX {
+        return Err(Error::new(
+            Code::InvalidGroup,
+            "The group has a blank name, or one of more than 1024 characters.",
+            "Pass group= as a text with 1 to 1024 characters.",
+        ));
+    }
+    let mut query = application_query(address);
+    if let Some(ttl) = ttl {
+        query.append_pair("ttl", &ttl.as_secs().to_string());
+    }
+    let [hub, user, group] = [address.hub.as_str(), user_id, group].map(encode);
+    Ok(Unsigned {
+        service: Service::SignalR,
+        purpose: ADD_USER_TO_GROUP.name,
+        method: Method::Put,
+        resource: endpoints.server.join(&format!("api/hubs/{hub}/users/{user}/groups/{group}")),
+        query: query.finish(),
+        body: None,
+    })
+}
+
+/// The beginning of a query: the application, if there is one, and the version of the operations.
+fn application_query(address: &HubAddress) -> form_urlencoded::Serializer<'static, String> {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    if let Some(application) = &address.application {
+        query.append_pair("application", &application.as_str().to_ascii_lowercase());
+    }
+    query.append_pair("api-version", API_VERSION);
+    query
 }
 
 /// Negotiates as a client does that has this token ("Transport Protocols" in dotnet/aspnetcore). No connection is made.

@@ -73,6 +73,7 @@ impl HttpTransport {
         let mut builder = match request.method {
             Method::Get => client.get(&request.url),
             Method::Post => client.post(&request.url),
+            Method::Put => client.put(&request.url),
         };
         for (name, value) in &request.headers {
             builder = builder.header(*name, header_value(value)?);

@@ -81,6 +81,12 @@ class SignalRServiceClient(SignalRServiceClientBase, AsyncLifetime):
         """As :meth:`hubpass.SignalRServiceClient.send_to_all`. A cancelled call may have been delivered."""
         await flight(partial(self._native.start_send_to_all, target, arguments, excluded, timeout))
 
+    async def add_user_to_group(
+        self, user_id: str, group: str, *, ttl: timedelta | None = None, timeout: float | None = None
+    ) -> None:
+        """As :meth:`hubpass.SignalRServiceClient.add_user_to_group`."""
+        await flight(partial(self._native.start_add_user_to_group, user_id, group, ttl, timeout))
+
     async def warm_up(self, timeout: float | None = None) -> None:
         """As :meth:`hubpass.SignalRServiceClient.warm_up`."""
         await flight(partial(self._native.start_warm_up, timeout))

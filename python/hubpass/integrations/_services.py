@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import Any, TypeAlias
 
-from hubpass._base import SignalRServiceClientBase
+from hubpass._client_base import ServiceClientBase
+from hubpass._signalr_base import SignalRServiceClientBase
+from hubpass._webpubsub_base import WebPubSubServiceClientBase
 from hubpass.exceptions import InvalidArgumentError
 from hubpass.grants import Grant
 
-AnyClient: TypeAlias = SignalRServiceClientBase
+AnyClient: TypeAlias = ServiceClientBase
+
+# What the service makes at the least (`minutesToExpire` of `:generateToken`).
+_SHORTEST_OF_WEB_PUBSUB = timedelta(minutes=1)
+_DEFAULT_LIFETIME = timedelta(hours=1)
 
 
 def checked_client(client: object, asynchronous: bool | None) -> AnyClient:
@@ -20,7 +26,7 @@ def checked_client(client: object, asynchronous: bool | None) -> AnyClient:
         raise InvalidArgumentError(
             f"The client is {type(client).__name__} and not one of hubpass.",
             code="invalid_argument",
-            hint='Pass SignalRServiceClient.from_connection_string(text, "chat"), or a function that makes it.',
+            hint='Pass SignalRServiceClient.from_env("chat") or another client, or a function that makes it.',
         )
     if asynchronous is not None and client._is_async is not asynchronous:  # noqa: SLF001 - a class of this package
         kind, module = ("an async", "hubpass.aio") if asynchronous else ("a sync", "hubpass")
@@ -34,11 +40,13 @@ def checked_client(client: object, asynchronous: bool | None) -> AnyClient:
 
 def negotiation(client: AnyClient, grant: object) -> Callable[[], Any]:
     """The call that answers a grant, or anybody if it is ANONYMOUS."""
-    negotiate: Any = client.negotiate  # type: ignore[attr-defined] # both of its classes have it
+    negotiate: Any = client.negotiate  # type: ignore[attr-defined] # all of its classes have it
     if not isinstance(grant, Grant):
         return partial(negotiate, anonymous=True)
+    if isinstance(client, WebPubSubServiceClientBase):
+        return _negotiation_of_web_pubsub(negotiate, grant)
     if grant.roles:
-        raise _not_for_signalr("roles", "Put what a client may do into Grant(claims=...): SignalR has no roles.")
+        raise _impossible("Azure SignalR Service", "roles", "Put what a client may do into Grant(claims=...).")
     options = {} if grant.lifetime is None else {"lifetime": grant.lifetime}
     return partial(
         negotiate,
@@ -50,18 +58,41 @@ def negotiation(client: AnyClient, grant: object) -> Callable[[], Any]:
     )
 
 
+def _negotiation_of_web_pubsub(negotiate: Callable[..., Any], grant: Grant) -> Callable[[], Any]:
+    service = "Azure Web PubSub"
+    if grant.claims:
+        raise _impossible(service, "claims", "Leave out Grant(claims=...): the handler of connect knows the user.")
+    if grant.close_on_expiration:
+        raise _impossible(service, "an end of the connection", "Leave out Grant(close_on_expiration=True).")
+    lifetime = _DEFAULT_LIFETIME if grant.lifetime is None else grant.lifetime
+    if grant.expires_on is not None:
+        lifetime = min(lifetime, _time_until(grant.expires_on))
+    return partial(negotiate, grant.user_id, roles=grant.roles, groups=grant.groups, lifetime=lifetime)
+
+
+def _time_until(expires_on: datetime) -> timedelta:
+    """What is left of the user's session; the service makes no token for less than a minute."""
+    left = None if expires_on.tzinfo is None else expires_on - datetime.now(timezone.utc)
+    if left is None or left < _SHORTEST_OF_WEB_PUBSUB:
+        raise InvalidArgumentError(
+            "The user's session ends within a minute, or has no time zone.",
+            code="invalid_authentication_expires_on",
+            hint="Pass Grant(expires_on=datetime.now(timezone.utc) + timedelta(...)), or add tzinfo to it.",
+        )
+    return left
+
+
 def group_calls(client: AnyClient, grant: Grant, ttl: timedelta | None) -> Sequence[Callable[[], Any]]:
     """The calls that put a user of SignalR into groups, which its tokens cannot say."""
     groups = (grant.groups,) if isinstance(grant.groups, str) else tuple(grant.groups)
-    if groups and ttl is None:
-        raise _not_for_signalr("groups", "Pass groups_ttl=timedelta(hours=1) where the route is mounted.")
-    if not groups:
+    if not groups or not isinstance(client, SignalRServiceClientBase):
         return ()
+    if ttl is None:
+        hint = "Pass groups_ttl=timedelta(hours=1) where the route is mounted."
+        raise _impossible("Azure SignalR Service", "groups", hint)
     add: Any = client.add_user_to_group  # type: ignore[attr-defined] # both of its classes have it
     return [partial(add, grant.user_id, group, ttl=ttl) for group in groups]
 
 
-def _not_for_signalr(what: str, hint: str) -> InvalidArgumentError:
-    return InvalidArgumentError(
-        f"A token of Azure SignalR Service cannot carry {what}.", code="invalid_argument", hint=hint
-    )
+def _impossible(service: str, what: str, hint: str) -> InvalidArgumentError:
+    return InvalidArgumentError(f"A token of {service} cannot carry {what}.", code="invalid_argument", hint=hint)
