@@ -53,6 +53,14 @@ impl Service {
         }
     }
 
+    /// The command that shows its access keys.
+    pub fn command_for_keys(self) -> &'static str {
+        match self {
+            Self::SignalR => "az signalr key list",
+            Self::WebPubSub => "az webpubsub key show",
+        }
+    }
+
     /// The Python class of its clients.
     pub fn client_class(self) -> &'static str {
         match self {

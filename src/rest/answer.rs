@@ -164,7 +164,8 @@ fn unauthorized(operation: &Operation, proof: &Proof, answer: &Answer) -> Error 
         (Proof::AccessKey, Complaint::Signature) => (
             "the access key is not one of the resource's keys",
             format!(
-                "Take a current AccessKey: {az} key list -n <resource> -g <group>. If access keys are disabled ({az} show --query disableLocalAuth), pass a credential of azure.identity."
+                "Take a current AccessKey: {} -n <resource> -g <group>. If access keys are disabled ({az} show --query disableLocalAuth), pass a credential of azure.identity.",
+                service.command_for_keys()
             ),
         ),
         (Proof::AccessKey, Complaint::Audience) => (WRONG_AUDIENCE.0, WRONG_AUDIENCE.1.to_owned()),
@@ -331,6 +332,28 @@ mod tests {
             let www_authenticate = Some(format!(r#"Bearer error="invalid_token", error_description="{reason}""#));
             let error = error(Answer { status: 401, www_authenticate, ..Answer::default() });
             assert!(error.hint().contains(hint), "{reason}: {}", error.hint());
+        }
+    }
+
+    #[test]
+    fn the_commands_are_those_of_the_service() {
+        let www_authenticate = Some("The signature key was not found".to_owned());
+        let refused = Answer { status: 401, www_authenticate, ..Answer::default() };
+        for (operation, command) in [(&SEND_TO_ALL, "az signalr key list"), (&GENERATE_TOKEN, "az webpubsub key show")]
+        {
+            let error = expect_success(operation, &Proof::AccessKey, &refused).unwrap_err();
+            assert!(error.hint().contains(command), "{}", error.hint());
+        }
+    }
+
+    #[test]
+    fn only_what_can_stand_in_a_url_is_a_token() {
+        let read = |body: &str| {
+            client_token(&Proof::Entra { object_id: None }, &with_body(200, body)).map_err(|error| error.code())
+        };
+        assert_eq!(read(r#"{"token":"a-b_c.D9","more":1}"#).unwrap().expose(), "a-b_c.D9");
+        for body in [r#"{"token":""}"#, r#"{"token":"a b"}"#, r#"{"token":"a&b"}"#, r#"{"Token":"a"}"#, "[]", ""] {
+            assert_eq!(read(body).unwrap_err(), Code::UnexpectedResponse, "{body}");
         }
     }
 

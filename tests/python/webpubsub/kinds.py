@@ -8,6 +8,7 @@ import jwt
 from azure.core.credentials import AccessToken, AzureKeyCredential
 from azure.messaging.webpubsubservice import WebPubSubServiceClient as OfficialClient
 from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient as OfficialAsyncClient
+from typing_extensions import Self
 
 import hubpass
 import hubpass.aio
@@ -96,7 +97,9 @@ class WebPubSubKind:
         chosen = AzureKeyCredential(KEY) if credential is ... else credential
         return AnyClient(self.client_class(endpoint, hub, chosen, **options))
 
-    def official(self, endpoint: Any = ENDPOINT, hub: Any = "Chat", credential: Any = ..., **options: Any) -> OfficialAnyClient:
+    def official(
+        self, endpoint: Any = ENDPOINT, hub: Any = "Chat", credential: Any = ..., **options: Any
+    ) -> OfficialAnyClient:
         """Microsoft's client."""
         chosen = AzureKeyCredential(KEY) if credential is ... else credential
         return OfficialAnyClient(self.official_class(endpoint, hub, chosen, **options))
@@ -140,7 +143,7 @@ class AsyncCredential:
     async def close(self) -> None:
         """Microsoft's client closes what it is given."""
 
-    async def __aenter__(self) -> "AsyncCredential":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

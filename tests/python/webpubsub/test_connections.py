@@ -13,9 +13,8 @@ from signalr.scripts import finish, start
 from signalr.service_double import ServiceDouble
 from webpubsub.kinds import SIGNED_BY_THE_SERVICE, WebPubSubKind, token_answer
 
-
 A_FEW = 8
-"""A connection is back in the pool a moment after its answer is; a caller that comes within that moment opens another."""
+"""A connection is back in the pool a moment after its answer; a caller that comes within that moment opens another."""
 
 
 class Keeper:
@@ -106,7 +105,7 @@ os._exit(os.waitstatus_to_exitcode(status))
 
 
 def test_a_forked_child_has_turns_of_its_own(kind: WebPubSubKind, service: ServiceDouble) -> None:
-    """All turns of the parent are taken, and stay so: the child neither waits for one of them nor uses its connections."""
+    """All turns of the parent are taken, and stay so: the child waits for none of them."""
     helds = [service.hold() for _ in range(32)]
     script = FORK.format(module=kind.module, name=kind.name.upper(), is_async=kind.name == "async")
     process = start(script, service.endpoint, environment={"PYTHONPATH": _path()}, with_input=True)

@@ -131,7 +131,12 @@ def test_a_refused_entra_token_is_renewed_once(kind: WebPubSubKind, service: Ser
     [
         (Answer(302, {"Location": "http://127.0.0.1:1/"}), ServiceError, "redirect_refused", "server_endpoint="),
         (Answer(400), ServiceError, "request_refused", "arguments"),
-        (Answer(403, body=b"<center>nginx</center>"), NetworkBlockedError, "network_blocked", "az webpubsub network-rule"),
+        (
+            Answer(403, body=b"<center>nginx</center>"),
+            NetworkBlockedError,
+            "network_blocked",
+            "az webpubsub network-rule",
+        ),
         (Answer(404), ServiceError, "not_found", "az webpubsub show"),
         (Answer(429, {"Retry-After": "7"}), ServiceError, "throttled", "az webpubsub update --unit-count"),
         (Answer(500), ServiceError, "service_unavailable", "later"),

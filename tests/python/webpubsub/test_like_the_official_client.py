@@ -25,7 +25,7 @@ ENDPOINTS = [
     "http://localhost:8080",
 ]
 HUBS = ["chat", "Hub1", "a`_,.[x]"]
-USERS = [None, "ada", "Ünïcode 😀 \"quoted\" \\ + /", "7"]
+USERS = [None, "ada", 'Ünïcode 😀 "quoted" \\ + /', "7"]
 ROLES = [None, [], ["webpubsub.sendToGroup"], ["b", "a", "b"], ("webpubsub.joinLeaveGroup.x y",)]
 GROUPS = [None, [], ["g"], ["ä", "ä", " spaced "]]
 MINUTES = [1, 60, 90, 60 * 24 * 400]
@@ -46,8 +46,9 @@ def assert_same(ours: dict[str, str], theirs: dict[str, str]) -> None:
     assert theirs["url"] == f"{theirs['baseUrl']}?access_token={theirs['token']}"
     headers = [jwt.get_unverified_header(answer["token"]) for answer in (ours, theirs)]
     assert headers[0] == headers[1]
-    options = {"verify_aud": False}
-    mine, other = (jwt.decode(answer["token"], KEY, ["HS256"], options=options) for answer in (ours, theirs))
+    mine, other = (
+        jwt.decode(answer["token"], KEY, ["HS256"], options={"verify_aud": False}) for answer in (ours, theirs)
+    )
     assert list(mine) == list(other)
     assert abs(mine.pop("iat") - other.pop("iat")) <= 1
     assert abs(mine.pop("exp") - other.pop("exp")) <= 1
@@ -108,7 +109,10 @@ def test_connection_strings(kind: WebPubSubKind, text: str) -> None:
 
 def test_the_configuration_that_programs_read(kind: WebPubSubKind) -> None:
     credential = kind.credential()
-    for made in (kind.make("https://a.example", "Hub", credential), kind.official("https://a.example", "Hub", credential)):
+    for made in (
+        kind.make("https://a.example", "Hub", credential),
+        kind.official("https://a.example", "Hub", credential),
+    ):
         found = made.raw._config
         assert (found.endpoint, found.hub, found.api_version) == ("https://a.example", "Hub", "2024-12-01")
         assert found.credential is credential
@@ -126,7 +130,7 @@ def test_a_key_that_was_replaced_signs_the_next_token(kind: WebPubSubKind) -> No
 
 # Texts that both clients take: no lone surrogates, and as user ids and roles nothing that cannot be read.
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
-READABLE = st.text(st.characters(codec="utf-8", exclude_categories=("Cc",)), min_size=1, max_size=20).filter(str.strip)
+READABLE = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1, max_size=20).filter(str.strip)
 
 
 OURS, THEIRS = SYNC.make(), SYNC.official()
@@ -139,9 +143,7 @@ OURS, THEIRS = SYNC.make(), SYNC.official()
     minutes=st.integers(1, 10_000),
     protocol=st.sampled_from(PROTOCOLS),
 )
-def test_generated_texts(
-    user_id: str | None, roles: list[str], groups: list[str], minutes: int, protocol: str
-) -> None:
+def test_generated_texts(user_id: str | None, roles: list[str], groups: list[str], minutes: int, protocol: str) -> None:
     options = options_of(
         user_id=user_id, roles=roles, groups=groups, minutes_to_expire=minutes, client_protocol=protocol
     )

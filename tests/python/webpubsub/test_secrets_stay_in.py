@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Callable, Iterator
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -80,7 +81,7 @@ def test_arguments(kind: WebPubSubKind) -> None:
         {"user_id": USER, "roles": [ROLE] * many, "groups": [GROUP] * many},
     ]
     for options in wrong:
-        fails(lambda o=options: client.token(**o))
+        fails(partial(client.token, **options))
 
 
 def test_clients(kind: WebPubSubKind, service: ServiceDouble) -> None:
@@ -99,12 +100,16 @@ def test_clients(kind: WebPubSubKind, service: ServiceDouble) -> None:
 @pytest.mark.parametrize("status", [200, 302, 400, 401, 403, 404, 429, 500])
 def test_answers_and_events(kind: WebPubSubKind, service: ServiceDouble, status: int) -> None:
     events: SimpleQueue[Event] = SimpleQueue()
-    headers = {"x-ms-error-code": ANSWER + "!", "WWW-Authenticate": f'Bearer error="{ANSWER}"', "Location": f"/{ANSWER}"}
+    headers = {
+        "x-ms-error-code": ANSWER + "!",
+        "WWW-Authenticate": f'Bearer error="{ANSWER}"',
+        "Location": f"/{ANSWER}",
+    }
     for _ in range(2):
         service.answer(Answer(status, headers, f'{{"token":["{ANSWER}"],"code":"{ANSWER}"}}'.encode()))
     client = kind.make(service.endpoint, credential=kind.credential(BEARER), on_event=events.put)
     fails(lambda: client.token(user_id=USER, roles=[ROLE], groups=[GROUP]))
-    told = []
+    told: list[Event] = []
     while not told or told[-1].name != "request_failed":
         told.append(events.get(timeout=WATCHDOG))
     assert_silent([repr(event) for event in told] + [repr(client.status)])
