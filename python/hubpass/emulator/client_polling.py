@@ -58,7 +58,7 @@ class PollingSession(Session):
         return 0.0 if self._poll is not None else super().silence()
 
     def finish(self) -> None:
-        """The connection is over, which is written down once."""
+        """The connection is over, and its id is worth nothing any more."""
         super().finish()
         self._living.cancel()
 
@@ -95,8 +95,9 @@ class PollingSession(Session):
                 break
             item = self.connection.outgoing.get_nowait()
         if isinstance(item, End) and items:
-            # The messages go first; the next poll learns of the end.
+            # The messages go first; the next poll, if there is one, is told to stop polling.
             self.connection.outgoing.put_nowait(item)
+            self.depart()
         elif isinstance(item, End):
             if item is End.CUT:
                 request.scope["state"]["abort"]()

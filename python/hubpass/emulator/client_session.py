@@ -117,15 +117,18 @@ class Session:
                 pause = timing.ping_interval
             await asyncio.sleep(min(rest, pause))
 
-    def finish(self) -> None:
-        """The connection is over, which is written down once."""
-        if self.ended.is_set():
-            return
+    def depart(self) -> None:
+        """The client has been told of the end, or cannot be told: it is no longer among the open connections."""
         self.connection.leave("client left")
-        self.ended.set()
-        self._service.connections.release(self.connection)
-        if self.connection.protocol is not None:
+        if self._service.connections.retire(self.connection):
             self._record("disconnect", self.connection.ended_by or "client left", None)
+
+    def finish(self) -> None:
+        """The connection is over, and its id is worth nothing any more."""
+        if not self.ended.is_set():
+            self.depart()
+            self.ended.set()
+            self._service.connections.release(self.connection)
 
     def _shake_hands(self) -> bool:
         """Read the handshake; False if it is not complete yet, or if it was refused."""

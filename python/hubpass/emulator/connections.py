@@ -201,11 +201,17 @@ class Connections:
         self._open[connection.connection_id] = connection
         self._changes.notify()
 
+    def retire(self, connection: Connection) -> bool:
+        """The connection is no longer open, though its token is still known; False if it was not open."""
+        if self._open.pop(connection.connection_id, None) is None:
+            return False
+        self._changes.notify()
+        return True
+
     def release(self, connection: Connection) -> None:
-        """The client is gone."""
+        """The client is gone, and its token is unknown from now on."""
+        self.retire(connection)
         self._by_token.pop(connection.connection_token, None)
-        if self._open.pop(connection.connection_id, None) is not None:
-            self._changes.notify()
 
     def get(self, connection_id: str) -> Connection | None:
         """The open connection with this id."""
