@@ -11,7 +11,10 @@ from hubpass.emulator.json_hub_protocol import SEPARATOR, JsonHubProtocol, encod
 from hubpass.emulator.transports import Transport
 
 ACCEPTED = b"{}" + SEPARATOR
-_VERSION = 1
+# Like ASP.NET Core since 8, which takes its newest version and every older one. Version 2 differs from 1 by the messages of
+# stateful reconnect only, which no client sends that has not negotiated it; some clients that negotiate in version 0
+# shake hands in version 0 too.
+_VERSIONS = range(3)
 _NAMES = ("json", "messagepack")
 _INSTALL_MESSAGEPACK = "The local Azure needs the package msgpack for 'messagepack'. Run: pip install msgpack"
 
@@ -30,8 +33,8 @@ def chosen_protocol(record: bytes, transport: Transport) -> HubProtocol:
     if name not in _NAMES:
         known = " and ".join(f"'{known}'" for known in _NAMES)
         raise ProtocolError(f"The protocol '{name}' is not supported. The local Azure supports {known}.")
-    if version != _VERSION:
-        raise ProtocolError(f"Version {version} of '{name}' is not supported. Use version {_VERSION}.")
+    if version not in _VERSIONS:
+        raise ProtocolError(f"Version {version} of '{name}' is not supported. Use version 1.")
     protocol = _protocol(name)
     if protocol.binary and not transport.carries_binary:
         raise ProtocolError(f"The protocol '{name}' is binary, which the transport {transport.name} cannot carry.")
