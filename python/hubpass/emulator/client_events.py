@@ -55,6 +55,8 @@ class EventStream(Response):
             item = getting.result()
             if item is End.CUT:
                 scope["state"]["abort"]()
+                # Until the server knows that the connection is gone, it would complain of half an answer.
+                await leaving
                 return
             if isinstance(item, End):
                 await send({"type": "http.response.body", "body": b"", "more_body": False})

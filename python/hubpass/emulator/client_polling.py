@@ -78,7 +78,7 @@ class PollingSession(Session):
             for task in waiting:
                 task.cancel()
         if getting.done():
-            return self._answer_with(getting.result(), request)
+            return await self._answer_with(getting.result(), request)
         call = call_of(request.scope)
         if leaving.done() or superseding.done():
             call.action = "client left" if leaving.done() else "superseded"
@@ -86,7 +86,7 @@ class PollingSession(Session):
         call.action = "timed out"
         return _without_content(200)
 
-    def _answer_with(self, first: bytes | End, request: Request) -> Response:
+    async def _answer_with(self, first: bytes | End, request: Request) -> Response:
         items: list[bytes] = []
         item = first
         while not isinstance(item, End):
@@ -101,6 +101,7 @@ class PollingSession(Session):
         elif isinstance(item, End):
             if item is End.CUT:
                 request.scope["state"]["abort"]()
+                await client_left(request.receive)
             self.finish()
             return _without_content(204)
         return Response(b"".join(items), media_type="application/octet-stream", headers=NO_CACHE)

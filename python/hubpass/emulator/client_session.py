@@ -115,7 +115,8 @@ class Session:
                     connection.send(connection.protocol.ping())
                 self.note_sent()
                 pause = timing.ping_interval
-            await asyncio.sleep(min(rest, pause))
+            # The handshake may be done long before its limit, and from then on the other limit counts.
+            await asyncio.sleep(min(rest, pause, timing.client_timeout))
 
     def depart(self) -> None:
         """The client has been told of the end, or cannot be told: it is no longer among the open connections."""
