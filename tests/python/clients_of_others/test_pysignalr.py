@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from pysignalr.client import SignalRClient
-from pysignalr.messages import CompletionMessage
+from pysignalr.messages import CompletionMessage, Message
 from pysignalr.protocol.abstract import Protocol
 from pysignalr.protocol.json import JSONProtocol
 from pysignalr.protocol.messagepack import MessagepackProtocol
@@ -27,10 +27,10 @@ class Client:
         self.client = SignalRClient(url, protocol=protocol)
         self.opened: asyncio.Queue[None] = asyncio.Queue()
         self.received: asyncio.Queue[Any] = asyncio.Queue()
-        self.errors: asyncio.Queue[CompletionMessage] = asyncio.Queue()
+        self.answers: asyncio.Queue[Message] = asyncio.Queue()
         self.client.on_open(self._open)
         self.client.on("hello", self.received.put)
-        self.client.on_error(self.errors.put)
+        self.client.on_error(self.answers.put)
 
     async def _open(self) -> None:
         await self.opened.put(None)
@@ -62,8 +62,9 @@ def test_it_follows_the_negotiation_into_the_service(azure: Azure, kind: type[An
             azure.send(body={"target": "hello", "arguments": ["Grüße", 1, {"a": None}]})
             arguments = await asyncio.wait_for(client.received.get(), WATCHDOG_SECONDS)
             assert arguments == ["Grüße", 1, {"a": None}]
-            await client.client.send("ask", [{}], client.errors.put)
-            refusal = await asyncio.wait_for(client.errors.get(), WATCHDOG_SECONDS)
+            await client.client.send("ask", [{}], client.answers.put)
+            refusal = await asyncio.wait_for(client.answers.get(), WATCHDOG_SECONDS)
+            assert isinstance(refusal, CompletionMessage)
             assert "no upstream is configured for 'ask'" in str(refusal.error)
 
     with serving(azure.emulator.connection_string, "chat", user_id="ann") as url:

@@ -10,8 +10,14 @@ import pytest
 from emulator.hub_clients import connected, joined, opened, refused
 from emulator.support import Azure
 from hubpass.emulator import Emulator
+from hubpass.emulator.control_records import FaultRoute
 
 TRANSPORTS = ["WebSockets", "ServerSentEvents", "LongPolling"]
+ROUTES: dict[str, FaultRoute] = {
+    "WebSockets": "connect",
+    "ServerSentEvents": "server_sent_events",
+    "LongPolling": "poll",
+}
 BITS = {"WebSockets": "1", "ServerSentEvents": "2", "LongPolling": "4"}
 
 
@@ -22,7 +28,7 @@ def transport(request: pytest.FixtureRequest) -> str:
 
 
 def test_messages_arrive_in_order_and_the_control_api_tells_the_transport(azure: Azure, transport: str) -> None:
-    with joined(azure, transport, azure.token(**{"asrs.s.uid": "ann"})) as client:
+    with joined(azure, transport, azure.user_token({"asrs.s.uid": "ann"})) as client:
         (connection,) = azure.control.connections()
         assert (connection.transport, connection.protocol, connection.user_id) == (transport, "json", "ann")
         for text in ("line\r\nend \u2028", "half a pair \ud83d", "last"):
@@ -185,7 +191,7 @@ def test_bad_tokens_are_refused(azure: Azure, transport: str, claims: dict[str, 
 
 
 def test_faults_know_the_route(azure: Azure, transport: str) -> None:
-    route = {"WebSockets": "connect", "ServerSentEvents": "server_sent_events", "LongPolling": "poll"}[transport]
+    route = ROUTES[transport]
     azure.control.fail_next(route, status=503)
     token = azure.token()
     promised = azure.negotiate(token).json()["connectionToken"]
