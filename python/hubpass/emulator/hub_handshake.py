@@ -11,9 +11,9 @@ from hubpass.emulator.json_hub_protocol import SEPARATOR, JsonHubProtocol, encod
 from hubpass.emulator.transports import Transport
 
 ACCEPTED = b"{}" + SEPARATOR
-# Like ASP.NET Core since 8, which takes its newest version and every older one. Version 2 differs from 1 by the messages of
-# stateful reconnect only, which no client sends that has not negotiated it; some clients that negotiate in version 0
-# shake hands in version 0 too.
+# Like ASP.NET Core since 8, which takes its newest version and every older one. Version 2 differs from 1 by the
+# messages of stateful reconnect only, which no client sends that has not negotiated it; some clients that negotiate
+# in version 0 shake hands in version 0 too.
 _VERSIONS = range(3)
 _NAMES = ("json", "messagepack")
 _INSTALL_MESSAGEPACK = "The local Azure needs the package msgpack for 'messagepack'. Run: pip install msgpack"

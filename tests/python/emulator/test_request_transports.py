@@ -103,6 +103,25 @@ def test_a_poll_that_nothing_answers_ends_without_content_and_the_next_goes_on()
         azure.close()
 
 
+def test_a_poll_that_waits_is_a_sign_of_life() -> None:
+    with Emulator(client_timeout=0.4, poll_timeout=1.0) as emulator:
+        azure = Azure(emulator)
+        with joined(azure, "LongPolling") as client:
+            # It waits for longer than a client may be silent, and brings no farewell.
+            assert client.poll().content == b""
+        azure.close()
+
+
+def test_every_poll_needs_a_token_that_allows_it(azure: Azure, ask: Ask) -> None:
+    promised = negotiated(azure)
+    with opened(azure, "LongPolling", azure.token(), f"hub=chat&id={promised}") as client:
+        answer = ask("GET", promised, token=azure.user_token({"asrs.s.htt": "3"}))
+        assert answer.status_code == 404
+        assert "does not allow LongPolling" in answer.text
+        client.say_raw(HANDSHAKE)
+        assert client.hear() == {}
+
+
 def test_messages_wait_for_the_next_poll(azure: Azure) -> None:
     with joined(azure, "LongPolling") as client:
         azure.send()
