@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             ping_interval=parsed.ping_interval,
             client_timeout=parsed.client_timeout,
             handshake_timeout=parsed.handshake_timeout,
+            poll_timeout=parsed.poll_timeout,
         ),
         key_life=parsed.key_life,
         key_issue_for=parsed.key_issue_for,
@@ -72,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ping-interval", type=_seconds, default=15.0, help=f"pause before a keep-alive, {seconds}")
     parser.add_argument("--client-timeout", type=_seconds, default=30.0, help=f"longest silence of a client, {seconds}")
     parser.add_argument("--handshake-timeout", type=_seconds, default=15.0, help=f"time for the handshake, {seconds}")
+    parser.add_argument("--poll-timeout", type=_seconds, default=90.0, help=f"longest wait of a long poll, {seconds}")
     parser.add_argument("--key-life", type=_seconds, default=5400.0, help=f"life of a temporary access key, {seconds}")
     parser.add_argument(
         "--key-issue-for",

@@ -185,6 +185,10 @@ class ControlClient:
         order = {"connection_id": connection_id, "error": error, "allow_reconnect": allow_reconnect}
         self._request("POST", "/connections/close", order)
 
+    def drop_connection(self, connection_id: str) -> None:
+        """Cut one connection without a word, as a broken network does; its id is worth nothing afterwards."""
+        self._request("POST", "/connections/drop", {"connection_id": connection_id})
+
     def shut_down(self) -> None:
         """Ask the emulator to end; it closes its connections and exits with code 0."""
         self._request("POST", "/shutdown")

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from hubpass.emulator.access_keys import KEY_NAMES
 from hubpass.emulator.addresses import is_loopback_name, split_authority
 from hubpass.emulator.connection_strings import key_connection_string
-from hubpass.emulator.connections import CloseOrder
+from hubpass.emulator.connections import CloseOrder, Connection
 from hubpass.emulator.control_entra import entra_control_routes, entra_state
 from hubpass.emulator.control_orders import OrderError, number, order_route, read_order, refusal
 from hubpass.emulator.faults import FaultError, parse_fault
@@ -40,6 +40,7 @@ def control_plane(service: Service, token: str) -> ASGIApp:
         order_route("/journal", "GET", control.journal),
         order_route("/journal", "DELETE", control.clear_journal),
         order_route("/connections/close", "POST", control.close_connection),
+        order_route("/connections/drop", "POST", control.drop_connection),
         order_route("/shutdown", "POST", control.shut_down),
         *entra_control_routes(service),
     ]
@@ -137,18 +138,27 @@ class _Control:
 
     async def close_connection(self, request: Request) -> Response:
         order = await read_order(request, "connection_id", "error", "allow_reconnect")
-        connection = self._service.connections.get(str(order.get("connection_id")))
-        if connection is None:
-            raise OrderError("no such connection is open", 404)
+        connection = self._open_connection(order)
         error, allow = order.get("error"), order.get("allow_reconnect", False)
         if not isinstance(error, (str, type(None))) or not isinstance(allow, bool):
             raise OrderError("error must be a text, allow_reconnect true or false")
         connection.close(CloseOrder(error, allow))
         return JSONResponse({"closing": connection.connection_id})
 
+    async def drop_connection(self, request: Request) -> Response:
+        connection = self._open_connection(await read_order(request, "connection_id"))
+        connection.cut("dropped by order")
+        return JSONResponse({"dropped": connection.connection_id})
+
     async def shut_down(self, _: Request) -> Response:
         self._service.stopping.set()
         return JSONResponse({"stopping": True}, status_code=202)
+
+    def _open_connection(self, order: dict[str, Any]) -> Connection:
+        connection = self._service.connections.get(str(order.get("connection_id")))
+        if connection is None:
+            raise OrderError("no such connection is open", 404)
+        return connection
 
     def _state(self) -> dict[str, Any]:
         service = self._service

@@ -9,6 +9,10 @@ from typing import Any, Literal
 FaultRoute = Literal[
     "negotiate",
     "connect",
+    "server_sent_events",
+    "poll",
+    "client_send",
+    "client_stop",
     "send",
     "health",
     "access_key",
@@ -31,10 +35,15 @@ class WaitTimeoutError(AssertionError):
 
 @dataclass(frozen=True)
 class ClientConnection:
-    """One open connection. `user_id` is None for an anonymous client, times are Unix seconds."""
+    """One open connection. `user_id` is None for an anonymous client, times are Unix seconds.
+
+    `transport` is `WebSockets`, `ServerSentEvents` or `LongPolling`, `protocol` is `json` or `messagepack`.
+    """
 
     connection_id: str
     hub: str
+    transport: str
+    protocol: str
     user_id: str | None
     claims: Mapping[str, Any]
     connected_at: float
@@ -53,7 +62,7 @@ class HeldCall:
 
 @dataclass(frozen=True)
 class JournalEntry:
-    """One call, or one event of an open WebSocket (routes `handshake`, `invoke`, `disconnect`).
+    """One call, or one event of a client's connection (routes `handshake`, `invoke`, `disconnect`).
 
     `time` is in Unix seconds by the emulator's clock. `status` is None if no answer was sent; `reason` says
     why a call was refused; `action` says what became of it. `permission` is the data action that the route

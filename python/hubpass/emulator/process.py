@@ -39,7 +39,8 @@ class Emulator:
 
     Parameters: `host`, a loopback address (default `127.0.0.1`); `port`, 0 lets the system pick one;
     `service_mode`, `Serverless` (default) or `Default`; `access_key`, the primary key (default: random);
-    `ping_interval`, `client_timeout` and `handshake_timeout` in seconds (defaults: those of the service);
+    `ping_interval`, `client_timeout`, `handshake_timeout` and `poll_timeout` in seconds (defaults: those of ASP.NET
+    Core SignalR);
     `key_life` and `key_issue_for`, seconds for which a temporary access key signs (default 5400) and is given
     out (default 300); `roles`, the built-in roles of all identities (default: `SignalR Service Owner`);
     `local_auth_disabled`, whether the static keys are refused (default: no);
@@ -59,6 +60,7 @@ class Emulator:
         ping_interval: float | None = None,
         client_timeout: float | None = None,
         handshake_timeout: float | None = None,
+        poll_timeout: float | None = None,
         key_life: float | None = None,
         key_issue_for: float | None = None,
         roles: Sequence[str] | None = None,
@@ -72,6 +74,7 @@ class Emulator:
             "--ping-interval": ping_interval,
             "--client-timeout": client_timeout,
             "--handshake-timeout": handshake_timeout,
+            "--poll-timeout": poll_timeout,
             "--key-life": key_life,
             "--key-issue-for": key_issue_for,
         }

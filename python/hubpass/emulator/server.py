@@ -114,6 +114,7 @@ async def _serve(options: Options, redactor: Redactor, sockets: _Sockets, tls: s
             print(_ready_line(service, control_address, token, ca_file), flush=True)
             await asyncio.wait({stopping, expiring, *serving}, return_when=asyncio.FIRST_COMPLETED)
         service.faults.release(None)
+        service.connections.cut_requests()
         for server in servers:
             server.should_exit = True
         await asyncio.gather(*serving)

@@ -29,11 +29,15 @@ log = logging.getLogger("hubpass.emulator")
 
 @dataclass(frozen=True)
 class Timing:
-    """Intervals of the hub protocol, in seconds; the defaults are those of ASP.NET Core SignalR."""
+    """Intervals of the hub protocol, in seconds; the defaults are those of ASP.NET Core SignalR.
+
+    `poll_timeout` is the time after which a poll that has nothing to bring is answered without content.
+    """
 
     ping_interval: float = 15.0
     client_timeout: float = 30.0
     handshake_timeout: float = 15.0
+    poll_timeout: float = 90.0
 
 
 @dataclass

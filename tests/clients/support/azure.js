@@ -97,6 +97,22 @@ export class Azure {
     return this.#order("POST", "/local-auth", { disabled });
   }
 
+  /** End a connection with a close message. */
+  closeConnection(id, { error, allowReconnect = false } = {}) {
+    const order = { connection_id: id, error: error ?? null, allow_reconnect: allowReconnect };
+    return this.#order("POST", "/connections/close", order);
+  }
+
+  /** Cut a connection without a word. */
+  dropConnection(id) {
+    return this.#order("POST", "/connections/drop", { connection_id: id });
+  }
+
+  /** Answer the next call of a route with a status. */
+  failNext(route, status) {
+    return this.#order("POST", "/faults", { route, status });
+  }
+
   /** Hold the next call of a route until it is released. */
   holdNext(route) {
     return this.#order("POST", "/faults", { route, hold: true });
