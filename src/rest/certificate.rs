@@ -97,6 +97,10 @@ fn stranger(peer: &Peer<'_>, found: Stranger) -> (String, String) {
                 "Let {name} send the whole chain (fullchain.pem), without which its root may be trusted in vain; a private root goes into ca_file=<PEM file>, or SSL_CERT_FILE."
             ),
         ),
+        Stranger::Namesake => (
+            "is not signed by the trusted issuer of that name, whose key is another".to_owned(),
+            "The issuer was probably made anew: pass ca_file=<PEM file with its present root certificate>, or set SSL_CERT_FILE.".to_owned(),
+        ),
         Stranger::Chain => (
             "comes from an issuer that this machine does not trust".to_owned(),
             "Pass ca_file=<PEM file with the issuer's root certificate>, or set SSL_CERT_FILE; if a company proxy inspects TLS, it is the proxy's.".to_owned(),

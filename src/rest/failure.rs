@@ -125,11 +125,7 @@ fn read(peer: &Peer<'_>, causes: &Causes<'_>) -> Error {
         let message = format!("{operation} was answered by {name} with something that is not HTTP ({cause}).");
         return match peer.party {
             Some(party) if peer.is_https => unexpected_from(party, message),
-            Some(_) => Error::new(
-                Code::UnexpectedResponse,
-                message,
-                format!("Check the port in {}; if TLS is spoken there, write https://.", peer.setting),
-            ),
+            Some(_) => Error::new(Code::UnexpectedResponse, message, plain_http(peer)),
             None => Error::new(
                 Code::UnexpectedResponse,
                 message,
@@ -141,10 +137,19 @@ fn read(peer: &Peer<'_>, causes: &Causes<'_>) -> Error {
         return Error::new(
             Code::ConnectionFailed,
             format!("{operation} failed: {name} broke the connection off ({cause})."),
-            format!("Try again; should it last, check {} and what stands between.", peer.setting),
+            if peer.is_https || peer.party.is_none() {
+                format!("Try again; should it last, check {} and what stands between.", peer.setting)
+            } else {
+                format!("Try again. {}", plain_http(peer))
+            },
         );
     }
     unreachable_host(peer, cause)
+}
+
+/// A server of TLS answers plain http with an alert, with nothing, or with a reset.
+fn plain_http(peer: &Peer<'_>) -> String {
+    format!("Check the port in {}; if TLS is spoken there, write https://.", peer.setting)
 }
 
 fn unknown_name(peer: &Peer<'_>, cause: &str) -> Error {

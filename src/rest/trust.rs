@@ -133,6 +133,8 @@ pub enum Stranger {
     Alone,
     /// The server sent a chain whose end nobody here trusts.
     Chain,
+    /// An issuer of this name is trusted, and its key is another.
+    Namesake,
 }
 
 impl fmt::Display for Stranger {
@@ -141,6 +143,7 @@ impl fmt::Display for Stranger {
             Self::SelfSigned => "self-signed certificate",
             Self::Alone => "certificate of an unknown issuer, sent alone",
             Self::Chain => "certificate chain of an unknown issuer",
+            Self::Namesake => "certificate of an unknown issuer with the name of a known one",
         })
     }
 }
@@ -148,7 +151,7 @@ impl fmt::Display for Stranger {
 impl std::error::Error for Stranger {}
 
 /// The verifier of rustls, whose every verdict stands. A refusal for an unknown issuer is told in more detail, because only
-/// here the server's certificates can be seen.
+/// here can the server's certificates be seen.
 #[derive(Debug)]
 struct Explaining {
     verifier: Arc<WebPkiServerVerifier>,
@@ -164,11 +167,23 @@ impl Explaining {
         }
         let provider = Arc::clone(&self.provider);
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(itself), provider).build();
-        verifier.is_ok_and(|verifier| {
-            let unknown = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
-            verifier.verify_server_cert(certificate, &[], host, &[], now).err() != Some(unknown)
+        verifier.is_ok_and(|verifier| match verifier.verify_server_cert(certificate, &[], host, &[], now) {
+            Err(rustls::Error::InvalidCertificate(finding)) => {
+                finding != CertificateError::UnknownIssuer && !is_of_signature(&finding)
+            }
+            _ => true,
         })
     }
+}
+
+/// Whether an issuer was found by its name, but its key has not signed the certificate.
+fn is_of_signature(finding: &CertificateError) -> bool {
+    matches!(
+        finding,
+        CertificateError::BadSignature
+            | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. }
+    )
 }
 
 impl ServerCertVerifier for Explaining {
@@ -181,11 +196,15 @@ impl ServerCertVerifier for Explaining {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         self.verifier.verify_server_cert(certificate, others, host, ocsp, now).map_err(|error| {
-            if error != rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) {
+            let rustls::Error::InvalidCertificate(finding) = &error else { return error };
+            let is_unknown = *finding == CertificateError::UnknownIssuer;
+            if !is_unknown && !is_of_signature(finding) {
                 return error;
             }
             let stranger = if self.is_self_signed(certificate, host, now) {
                 Stranger::SelfSigned
+            } else if !is_unknown {
+                Stranger::Namesake
             } else if others.is_empty() {
                 Stranger::Alone
             } else {
