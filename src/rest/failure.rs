@@ -206,7 +206,9 @@ impl<'a> Causes<'a> {
             };
         }
         if let Some(innermost) = causes.texts.last() {
-            causes.innermost.clone_from(innermost);
+            // What rustls says of a missing goodbye ends with the address of its manual.
+            let (says, _) = innermost.split_once(": https://").unwrap_or((innermost, ""));
+            causes.innermost = says.to_owned();
         }
         causes
     }

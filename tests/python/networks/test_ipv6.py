@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hubpass import ServiceError
+from hubpass import ConfigurationError, ServiceError
 from networks.calls import SEND, Call
 from networks.certificates import Certificate
 from networks.connect_proxy import ConnectProxy
@@ -75,15 +75,13 @@ def test_an_address_where_nobody_listens(client_kind: ClientKind) -> None:
     assert "no answer came from [::1]" in error.message
 
 
-def test_an_address_behind_a_proxy(
-    client_kind: ClientKind, trusted: Certificate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """2001:db8::/32 is for documentation (RFC 3849); the proxy knows the way."""
-    with (
-        ScriptedService(teapot, trusted.context()) as service,
-        ConnectProxy({"[2001:db8::1]:443": service.port}) as proxy,
-    ):
+def test_an_address_behind_a_proxy(call: Call, client_kind: ClientKind, monkeypatch: pytest.MonkeyPatch) -> None:
+    """2001:db8::/32 is for documentation (RFC 3849)."""
+    with ConnectProxy() as proxy:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
-        error = SEND.failure(client_kind, "https://[2001:db8::1]")
-    assert proxy.targets == ["[2001:db8::1]:443"]
-    assert error.code == "tls_failed"
+        error = call.failure(client_kind, "https://[2001:db8::1]")
+        assert proxy.connections == 0
+    assert isinstance(error, ConfigurationError)
+    assert error.code == "transport_unavailable"
+    assert error.hint.startswith(f"Put the host's name into {call.setting}")
+    assert "NO_PROXY=2001:db8::1" in error.hint
