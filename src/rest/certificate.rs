@@ -137,3 +137,35 @@ fn date(time: UnixTime) -> String {
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", seconds / 3_600, seconds % 3_600 / 60)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn dates_of_the_calendar() {
+        for (seconds, text) in [
+            (0, "1970-01-01 00:00 UTC"),
+            (951_782_399, "2000-02-28 23:59 UTC"),
+            (951_782_400, "2000-02-29 00:00 UTC"),
+            (951_868_800, "2000-03-01 00:00 UTC"),
+            (1_767_225_599, "2025-12-31 23:59 UTC"),
+            (1_767_225_600, "2026-01-01 00:00 UTC"),
+            (4_107_542_400, "2100-03-01 00:00 UTC"),
+        ] {
+            assert_eq!(date(UnixTime::since_unix_epoch(Duration::from_secs(seconds))), text);
+        }
+    }
+
+    #[test]
+    fn names_are_shown_without_their_type_and_not_without_end() {
+        let presented =
+            |count: usize| (0..count).map(|number| format!("DnsName(\"{number}.example\")")).collect::<Vec<_>>();
+        assert_eq!(names(&presented(1)), "0.example");
+        assert_eq!(names(&presented(6)), "0.example, 1.example, 2.example, 3.example, 2 more");
+        assert_eq!(names(&["IpAddress(127.0.0.1)".to_owned()]), "127.0.0.1");
+        assert_eq!(names(&[]), "no name at all");
+    }
+}

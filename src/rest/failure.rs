@@ -238,3 +238,144 @@ impl<'a> Causes<'a> {
             || self.tunnel().is_some_and(|finding| finding == "unexpected end of file")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt;
+
+    use super::*;
+    use crate::secret::Secret;
+
+    /// An error as the libraries below nest them.
+    #[derive(Debug)]
+    struct Layer(&'static str, Option<Box<dyn StdError + Send + Sync>>);
+
+    impl fmt::Display for Layer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl StdError for Layer {
+        fn source(&self) -> Option<&(dyn StdError + 'static)> {
+            self.1.as_deref().map(|source| source as &(dyn StdError + 'static))
+        }
+    }
+
+    fn layers(texts: &[&'static str], innermost: impl StdError + Send + Sync + 'static) -> Layer {
+        let mut error: Box<dyn StdError + Send + Sync> = Box::new(innermost);
+        for text in texts {
+            error = Box::new(Layer(text, Some(error)));
+        }
+        Layer("client error (Connect)", Some(error))
+    }
+
+    fn host(party: Party) -> Peer<'static> {
+        Peer {
+            operation: "send_to_all",
+            name: "a.example".to_owned(),
+            setting: party.setting(),
+            party: Some(party),
+            is_https: true,
+        }
+    }
+
+    fn proxy() -> Proxy {
+        Proxy {
+            url: Secret::new("http://user:canary@proxy.example:3128".to_owned()),
+            address: "proxy.example:3128".to_owned(),
+            variable: "https_proxy",
+        }
+    }
+
+    fn reading(error: &Layer) -> Error {
+        read(&host(Party::Service), &Causes::of(error))
+    }
+
+    #[test]
+    fn an_error_inside_an_io_error_is_found() {
+        let inner = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::DecryptError);
+        let chain = layers(&["tls handshake"], io::Error::other(inner));
+        assert_eq!(Causes::of(&chain).tls, Some(&rustls::Error::DecryptError));
+        assert_eq!(reading(&chain).code(), Code::TlsFailed);
+    }
+
+    #[test]
+    fn names_that_do_not_resolve() {
+        let chain = layers(&["dns error"], io::Error::other("failed to lookup address information"));
+        let error = reading(&chain);
+        assert_eq!(error.code(), Code::NameResolutionFailed);
+        assert!(error.hint().contains("privatelink.service.signalr.net"), "{}", error.hint());
+        let error = read(&host(Party::Authority), &Causes::of(&chain));
+        assert!(error.hint().contains("authority=") && !error.hint().contains("privatelink"), "{}", error.hint());
+    }
+
+    #[test]
+    fn a_host_that_says_dns_itself_is_not_one_without_a_name() {
+        let chain = layers(&["tcp connect error"], io::Error::other("no dns error at all"));
+        assert_eq!(reading(&chain).code(), Code::ConnectionFailed);
+    }
+
+    #[test]
+    fn connections_that_break() {
+        for kind in [io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe, io::ErrorKind::UnexpectedEof] {
+            let error = reading(&layers(&["connection error"], io::Error::from(kind)));
+            assert_eq!(error.code(), Code::ConnectionFailed);
+            assert!(error.message().contains("broke the connection off"), "{}", error.message());
+        }
+        let error = reading(&layers(&["tcp connect error"], io::Error::from(io::ErrorKind::ConnectionRefused)));
+        assert_eq!(error.code(), Code::ConnectionFailed);
+        assert!(error.message().contains("no answer came from a.example"), "{}", error.message());
+    }
+
+    #[test]
+    fn the_address_of_a_manual_is_left_out() {
+        let cause = io::Error::new(io::ErrorKind::UnexpectedEof, "no close_notify: https://docs.example/manual");
+        let message = reading(&layers(&[], cause)).message().to_owned();
+        assert!(message.ends_with("(no close_notify)."), "{message}");
+    }
+
+    #[test]
+    fn what_a_proxy_says() {
+        for (finding, code, hint) in [
+            ("proxy authorization required", Some((Code::NetworkBlocked, Some(407))), "https_proxy=http://<user>"),
+            ("unsuccessful", Some((Code::NetworkBlocked, None)), "NO_PROXY=a.example"),
+            ("proxy response headers too long", Some((Code::NetworkBlocked, None)), "NO_PROXY=a.example"),
+            ("unexpected end of file", None, ""),
+            ("failed to create underlying connection", None, ""),
+        ] {
+            let read = refused_by_proxy(&host(Party::Service), &proxy(), finding);
+            assert_eq!(read.as_ref().map(|error| (error.code(), error.status())), code, "{finding}");
+            assert!(read.is_none_or(|error| error.hint().contains(hint) && !error.to_string().contains("canary")));
+        }
+    }
+
+    #[test]
+    fn a_failure_before_the_tunnel_is_the_proxys() {
+        let chain = layers(
+            &["dns error", "tunnel error: failed to create underlying connection"],
+            io::Error::other("Name or service not known"),
+        );
+        let causes = Causes::of(&chain);
+        assert_eq!(causes.tunnel().as_deref(), Some("failed to create underlying connection"));
+        let proxy = proxy();
+        let error = read(&as_peer(&proxy, &host(Party::Service)), &causes);
+        assert_eq!(error.code(), Code::NameResolutionFailed);
+        assert!(error.message().contains("the proxy proxy.example:3128"), "{}", error.message());
+        assert!(error.hint().contains("https_proxy"), "{}", error.hint());
+        assert!(!error.to_string().contains("canary"));
+    }
+
+    #[test]
+    fn every_party_has_its_own_setting_in_the_hint() {
+        for (party, setting) in [
+            (Party::Service, "server_endpoint="),
+            (Party::Authority, "authority="),
+            (Party::Platform, "IDENTITY_ENDPOINT"),
+        ] {
+            let error = unexpected_from(party, "It was odd.".to_owned());
+            assert_eq!(error.code(), Code::UnexpectedResponse);
+            assert!(error.hint().contains(setting), "{}", error.hint());
+        }
+    }
+}

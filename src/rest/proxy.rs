@@ -187,7 +187,8 @@ mod tests {
 
     fn is_proxied(exceptions: &str, party: Party, endpoint: &str) -> bool {
         let rules = rules(PROXY, exceptions);
-        rules.proxy_for(party, &Endpoint::parse(endpoint).unwrap()).unwrap().is_some()
+        // An IPv6 address is refused where a proxy would be needed.
+        !matches!(rules.proxy_for(party, &Endpoint::parse(endpoint).unwrap()), Ok(None))
     }
 
     #[test]
@@ -249,6 +250,15 @@ mod tests {
         ] {
             assert_eq!(is_proxied(exceptions, Party::Service, endpoint), !exempt, "{exceptions} {endpoint}");
         }
+    }
+
+    #[test]
+    fn an_ipv6_address_is_refused_rather_than_misread() {
+        let rules = rules(PROXY, "");
+        let endpoint = Endpoint::parse("https://[2001:db8::1]").unwrap();
+        let error = rules.proxy_for(Party::Authority, &endpoint).map(|_| ()).unwrap_err();
+        assert_eq!(error.code(), Code::TransportUnavailable);
+        assert!(error.hint().contains("authority=") && error.hint().contains("NO_PROXY=2001:db8::1"));
     }
 
     #[test]

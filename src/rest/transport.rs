@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use reqwest::{Client, redirect};
+use reqwest::{Client, ClientBuilder, redirect};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -60,8 +60,19 @@ impl HttpTransport {
         Ok(Client::clone(&made))
     }
 
-    #[allow(clippy::disallowed_methods, reason = "this file is the door of the network")]
     fn build(&self, proxy: Option<&Proxy>) -> Result<Client> {
+        self.builder(proxy)?.build().map_err(|error| {
+            Error::new(
+                Code::TransportUnavailable,
+                "No connections can be made.",
+                "Check the limits of this process: ulimit -a",
+            )
+            .with_source(error)
+        })
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "this file is the door of the network")]
+    fn builder(&self, proxy: Option<&Proxy>) -> Result<ClientBuilder> {
         let mut builder = Client::builder()
             .user_agent(USER_AGENT)
             .redirect(redirect::Policy::none())
@@ -69,23 +80,17 @@ impl HttpTransport {
             .pool_idle_timeout(IDLE_MAX)
             .tls_backend_preconfigured(trust::tls(&self.trust, self.ca_file.as_deref())?)
             .no_proxy();
-        let unusable = |message: String, hint: &str| Error::new(Code::TransportUnavailable, message, hint);
         if let Some(proxy) = proxy {
             let made = reqwest::Proxy::https(proxy.url.expose()).map_err(|_| {
-                unusable(
+                Error::new(
+                    Code::TransportUnavailable,
                     format!("The proxy in the environment variable {} cannot be used.", proxy.variable),
-                    "Set HTTPS_PROXY=http://<host>:<port>, or unset it.",
+                    format!("Set {}=http://<host>:<port>, or unset it.", proxy.variable),
                 )
             })?;
             builder = builder.proxy(made);
         }
-        builder.build().map_err(|error| {
-            unusable(
-                "No connections can be made.".to_owned(),
-                "Check ca_file=, SSL_CERT_FILE and HTTPS_PROXY, and the process's limits (ulimit -a).",
-            )
-            .with_source(error)
-        })
+        Ok(builder)
     }
 
     async fn exchange(&self, request: Request) -> Result<Answer> {
@@ -168,4 +173,42 @@ fn check_destination(request: &Request) -> Result<Endpoint> {
 fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let lines: Vec<&str> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
     (!lines.is_empty()).then(|| lines.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A name of two addresses, of which one has nobody who listens.
+    #[tokio::test]
+    async fn a_name_is_reached_at_the_address_that_answers() {
+        let addresses = [IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST)];
+        for here in addresses {
+            let Ok(listener) = TcpListener::bind((here, 0)).await else {
+                // A machine without IPv6 has one address less to try.
+                assert!(here.is_ipv6());
+                continue;
+            };
+            let port = listener.local_addr().unwrap().port();
+            let served = tokio::spawn(async move {
+                let (mut connection, _) = listener.accept().await.unwrap();
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(connection.read_u8().await.unwrap());
+                }
+                connection.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+            });
+            let transport = HttpTransport::new(ProxyVariables::default(), TrustVariables::default(), None);
+            let both = addresses.map(|address| SocketAddr::new(address, port));
+            let client = transport.builder(None).unwrap().resolve_to_addrs("both.example", &both).build().unwrap();
+            let answer = client.get(format!("http://both.example:{port}/")).send().await.unwrap();
+            assert_eq!(answer.status(), 202, "{here}");
+            served.await.unwrap();
+        }
+    }
 }
