@@ -103,6 +103,16 @@ def accept_all(conversation: Conversation) -> None:
         conversation.answer(202 if received.headers.get("authorization", "").startswith("Bearer ") else 401)
 
 
+def answer_with(status: int, body: bytes = b"", **headers: str) -> Script:
+    """Give each request this answer."""
+
+    def script(conversation: Conversation) -> None:
+        while conversation.receive():
+            conversation.answer(status, body, **headers)
+
+    return script
+
+
 class ScriptedService(Listener):
     """Runs a script for each connection."""
 

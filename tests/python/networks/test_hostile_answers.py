@@ -8,7 +8,7 @@ import pytest
 from hubpass import DeadlineExceededError, HubpassError, ServiceError
 from networks.calls import Call
 from networks.certificates import Certificate
-from networks.service import Conversation, Script, ScriptedService
+from networks.service import Conversation, Script, ScriptedService, answer_with
 from signalr.client_kind import ClientKind
 from signalr.service_double import WATCHDOG
 
@@ -87,11 +87,7 @@ def test_a_flood_of_interim_answers(fail: Callable[..., HubpassError], status: b
 
 @pytest.mark.parametrize("status", [200, 202, 403, 429, 503])
 def test_a_megabyte(call: Call, fail: Callable[..., HubpassError], status: int) -> None:
-    def script(conversation: Conversation) -> None:
-        conversation.receive()
-        conversation.answer(status, MEGABYTE, retry_after="9")
-
-    error = fail(script)
+    error = fail(answer_with(status, MEGABYTE, retry_after="9"))
     assert error.status == status
     if status in {200, 202}:
         assert error.code == "unexpected_response"
@@ -115,11 +111,7 @@ def test_a_body_without_an_end(fail: Callable[..., HubpassError]) -> None:
 def test_a_page_of_html(call: Call, fail: Callable[..., HubpassError], status: int) -> None:
     page = b"<html><title>canary</title><h1>Sign in to continue</h1></html>"
 
-    def script(conversation: Conversation) -> None:
-        conversation.receive()
-        conversation.answer(status, page, content_type="text/html")
-
-    error = fail(script)
+    error = fail(answer_with(status, page, content_type="text/html"))
     assert error.status == status
     codes = {
         "send": {200: "unexpected_response", 403: "permission_missing", 502: "service_unavailable"},
@@ -228,12 +220,7 @@ def test_redirects_lead_nowhere(
 ) -> None:
     with ScriptedService(tls=trusted.context()) as elsewhere, ScriptedService() as in_the_clear:
         for place in (elsewhere.at("localhost"), elsewhere.at("127.0.0.1"), in_the_clear.at("localhost"), "/"):
-
-            def script(conversation: Conversation, place: str = place) -> None:
-                while conversation.receive():
-                    conversation.answer(status, location=place)
-
-            error = fail(script)
+            error = fail(answer_with(status, location=place))
             assert (error.code, error.status) == ("redirect_refused", status)
             assert call.setting.split(" ")[0].lower() in error.hint.lower()
         assert elsewhere.connections == 0

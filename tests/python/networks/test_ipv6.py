@@ -9,7 +9,7 @@ from hubpass import ConfigurationError, ServiceError
 from networks.calls import SEND, Call
 from networks.certificates import Certificate
 from networks.connect_proxy import ConnectProxy
-from networks.service import Conversation, ScriptedService
+from networks.service import ScriptedService, answer_with
 from signalr.client_kind import ClientKind
 from signalr.tokens import unverified
 
@@ -25,15 +25,10 @@ def has_ipv6() -> bool:
 pytestmark = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 loopback")
 
 
-def teapot(conversation: Conversation) -> None:
-    conversation.receive()
-    conversation.answer(418)
-
-
 def test_every_request_reaches_an_address(
     call: Call, client_kind: ClientKind, trusted: Certificate, ca_file: Path
 ) -> None:
-    with ScriptedService(teapot, trusted.context(), "::1") as service:
+    with ScriptedService(answer_with(418), trusted.context(), "::1") as service:
         assert call.failure(client_kind, service.endpoint, ca_file=ca_file).status == 418
         assert service.take().headers["host"] == f"[::1]:{service.port}"
 

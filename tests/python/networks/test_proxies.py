@@ -14,7 +14,7 @@ from networks.calls import SEND, Call
 from networks.certificates import Authority, Certificate
 from networks.connect_proxy import ConnectProxy, answering
 from networks.listener import reset
-from networks.service import ScriptedService
+from networks.service import ScriptedService, answer_with
 from signalr.client_kind import ClientKind
 
 HOST = "demo.service.signalr.net"
@@ -81,7 +81,7 @@ def test_every_request_takes_it(
     call: Call, client_kind: ClientKind, trusted: Certificate, ca_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with (
-        ScriptedService(lambda it: it.receive() and it.answer(418), trusted.context()) as service,
+        ScriptedService(answer_with(418), trusted.context()) as service,
         ConnectProxy({f"{HOST}:8443": service.port}) as proxy,
     ):
         monkeypatch.setenv("HTTPS_PROXY", proxy.url.removeprefix("http://"))
@@ -274,7 +274,7 @@ def test_what_is_near_is_never_asked_for_by_proxy(
 ) -> None:
     with (
         ConnectProxy() as proxy,
-        ScriptedService(lambda it: it.receive() and it.answer(418), trusted.context()) as service,
+        ScriptedService(answer_with(418), trusted.context()) as service,
     ):
         for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url)

@@ -1,18 +1,19 @@
 """Where the trusted certificates come from: ``ca_file=``, ``SSL_CERT_FILE``, ``SSL_CERT_DIR``, or nowhere."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hubpass import ConfigurationError, HubpassError
 from networks.calls import SEND, Call
 from networks.certificates import Authority, Certificate
-from networks.service import ScriptedService
+from networks.service import ScriptedService, answer_with
 from signalr.client_kind import ClientKind
 from signalr.scripts import run
 
 
-def answers(call: Call, kind: ClientKind, certificate: Certificate, **options: object) -> None:
+def answers(call: Call, kind: ClientKind, certificate: Certificate, **options: Any) -> None:
     """The call gets through to a server of TLS."""
     bodies = {
         "send": (202, b""),
@@ -21,7 +22,7 @@ def answers(call: Call, kind: ClientKind, certificate: Certificate, **options: o
     }
     status, body = bodies[call.name]
 
-    with ScriptedService(lambda it: it.receive() and it.answer(status, body), certificate.context()) as service:
+    with ScriptedService(answer_with(status, body), certificate.context()) as service:
         address = service.at("localhost")
         if call.name == "token":
             # The token came; the request for a key that it is for goes to a name that does not exist.
@@ -31,7 +32,7 @@ def answers(call: Call, kind: ClientKind, certificate: Certificate, **options: o
         assert service.take().headers["host"] == address.removeprefix("https://")
 
 
-def unusable(call: Call, kind: ClientKind, address: str = "https://localhost:1", **options: object) -> HubpassError:
+def unusable(call: Call, kind: ClientKind, address: str = "https://localhost:1", **options: Any) -> HubpassError:
     error = call.failure(kind, address, **options)
     assert isinstance(error, ConfigurationError)
     assert (error.code, error.status) == ("transport_unavailable", None)
