@@ -11,6 +11,7 @@ use crate::error::{Code, Error};
 use crate::rest::answer::unexpected;
 use crate::rest::certificate::{refused_certificate, refused_handshake};
 use crate::rest::proxy::Proxy;
+use crate::rest::transport::REQUEST_MAX;
 use crate::rest::{Party, Request};
 
 /// How hyper-util begins what it says of a tunnel through a proxy, in an error whose type is not public.
@@ -79,7 +80,7 @@ fn slow(peer: &Peer<'_>) -> Error {
     let Peer { operation, name, setting, .. } = peer;
     Error::new(
         Code::DeadlineExceeded,
-        format!("{operation} failed: {name} did not answer in time."),
+        format!("{operation} failed: {name} did not answer within {} seconds.", REQUEST_MAX.as_secs()),
         format!("Check the network to {name}, and {setting}."),
     )
 }

@@ -23,7 +23,7 @@ use crate::world::Pending;
 const USER_AGENT: &str = concat!("hubpass/", env!("CARGO_PKG_VERSION"));
 
 /// The longest that one request may take. The caller's own time is usually shorter; this ends what nobody waits for.
-const REQUEST_MAX: Duration = Duration::from_secs(30);
+pub(super) const REQUEST_MAX: Duration = Duration::from_secs(30);
 
 /// How long a connection is kept without use. Shorter than what services and proxies allow, because a request on a
 /// connection that the other side is just closing fails, and one that acts must not be sent twice.

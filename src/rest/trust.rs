@@ -29,10 +29,10 @@ pub fn tls(variables: &TrustVariables, ca_file: Option<&Path>) -> Result<ClientC
             return Err(unusable_ca_file("it holds no certificate that can be read"));
         }
     }
-    let store = Store::load(variables);
-    roots.add_parsable_certificates(store.found.certs);
+    let store = store(variables);
+    roots.add_parsable_certificates(store.certs);
     if roots.is_empty() {
-        return Err(no_roots(variables, &store.found.errors));
+        return Err(no_roots(variables, &store.errors));
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let failed = |error: &dyn fmt::Display| {
@@ -55,24 +55,18 @@ pub fn tls(variables: &TrustVariables, ca_file: Option<&Path>) -> Result<ClientC
     Ok(config)
 }
 
-/// The certificates that are trusted unless somebody says more.
-struct Store {
-    found: CertificateResult,
-}
-
-impl Store {
-    fn load(variables: &TrustVariables) -> Self {
-        if *variables == TrustVariables::default() {
-            return Self { found: load_native_certs() };
-        }
-        let mut found = load_certs_from_paths(variables.file.as_deref(), None);
-        for directory in &variables.directories {
-            let more = load_certs_from_paths(None, Some(directory));
-            found.certs.extend(more.certs);
-            found.errors.extend(more.errors);
-        }
-        Self { found }
+/// The certificates that are trusted unless somebody says more: the system's, or in their place the environment's.
+fn store(variables: &TrustVariables) -> CertificateResult {
+    if *variables == TrustVariables::default() {
+        return load_native_certs();
     }
+    let mut found = load_certs_from_paths(variables.file.as_deref(), None);
+    for directory in &variables.directories {
+        let more = load_certs_from_paths(None, Some(directory));
+        found.certs.extend(more.certs);
+        found.errors.extend(more.errors);
+    }
+    found
 }
 
 fn read_ca_file(path: &Path) -> Result<Vec<CertificateDer<'static>>> {

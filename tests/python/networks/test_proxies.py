@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from entra.clients import Client
 from hubpass import ConfigurationError, DeadlineExceededError, HubpassError, NetworkBlockedError, ServiceError
 from networks.calls import SEND, Call
 from networks.certificates import Authority, Certificate
@@ -281,4 +282,20 @@ def test_what_is_near_is_never_asked_for_by_proxy(
         for host in ("localhost", "127.0.0.1"):
             assert failure(call, client_kind, service.at(host), ca_file=ca_file).status == 418
         assert service.requests.qsize() == 2
+    assert proxy.heads == []
+
+
+def test_a_managed_identity_is_never_asked_for_by_proxy(
+    client_kind: ClientKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even where its endpoint is a name: the header proves to it that a request comes from inside."""
+    monkeypatch.setenv("IDENTITY_ENDPOINT", "https://identity.invalid/msi/token")
+    monkeypatch.setenv("IDENTITY_HEADER", "canary")
+    with ConnectProxy() as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
+        client = Client(client_kind.from_connection_string(f"Endpoint={SERVICE};AuthType=azure.msi").raw)
+        with pytest.raises(ServiceError) as caught:
+            client.warm_up()
+    assert caught.value.code == "name_resolution_failed"
+    assert "IDENTITY_ENDPOINT" in caught.value.hint
     assert proxy.heads == []
