@@ -234,8 +234,9 @@ impl<'a> Causes<'a> {
         use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
         let is_io =
             |kind| matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof);
+        // Only who is connected gets to an error of hyper itself.
         self.io.is_some_and(is_io)
-            || self.http.is_some_and(|error| error.is_incomplete_message() || error.is_canceled() || error.is_closed())
+            || self.http.is_some()
             || self.tunnel().is_some_and(|finding| finding == "unexpected end of file")
     }
 }
