@@ -16,7 +16,7 @@ use crate::credential::client_secret::{ClientSecretSource, PUBLIC_AUTHORITY};
 use crate::credential::managed_identity::ManagedIdentitySource;
 use crate::credential::{SIGNALR_SCOPE, TokenSource, Tokens};
 use crate::endpoint::{ApplicationName, Endpoint, Endpoints};
-use crate::env::{IdentityVariables, ProxyVariables};
+use crate::env::{IdentityVariables, ProxyVariables, TrustVariables};
 use crate::error::{Code, Error, Result};
 use crate::keys::{KeyPolicy, SigningKey};
 use crate::observe::Observer;
@@ -123,7 +123,7 @@ impl Keywords<'_> {
             )
         })?;
         let observer: Arc<dyn Observer> = Arc::new(PyObserver::new(py, self.on_event.clone())?);
-        let transport = Arc::new(HttpTransport::new(ProxyVariables::read(), ca_file));
+        let transport = Arc::new(HttpTransport::new(ProxyVariables::read(), TrustVariables::read(), ca_file));
         Ok(World::new(self.clock(), Arc::new(ThisProcess), transport, Some(observer)))
     }
 

@@ -4,8 +4,12 @@
 //! only place that opens a socket.
 
 pub mod answer;
+mod certificate;
+mod failure;
+mod proxy;
 pub mod signalr;
 pub mod transport;
+mod trust;
 
 use std::fmt;
 use std::time::Duration;
