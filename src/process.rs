@@ -98,6 +98,22 @@ impl<T> PerProcess<T> {
             }
         }
     }
+
+    /// Lets go of that of this process, if it has one. Whoever uses it goes on.
+    pub fn let_go(&self) {
+        let published = self.made.load_full();
+        if published.as_ref().is_some_and(|owned| owned.process == process_id()) {
+            self.made.compare_and_swap(&published, None);
+        }
+    }
+}
+
+impl<T> Drop for PerProcess<T> {
+    fn drop(&mut self) {
+        let inherited = self.made.swap(None).filter(|owned| owned.process != process_id());
+        // To drop it would be to touch it.
+        std::mem::forget(inherited);
+    }
 }
 
 /// How many threads drive requests. Two, so that one which waits to speak to Python does not stop the other.

@@ -9,6 +9,7 @@ mod credential;
 mod errors;
 mod negotiation;
 mod observer;
+mod references;
 mod signalr;
 #[cfg(feature = "testing")]
 mod testing;
@@ -16,7 +17,8 @@ mod warnings;
 
 use pyo3::prelude::*;
 
-#[pymodule]
+// Only interpreters with a global lock have run this so far; one without takes its lock back when it loads the module.
+#[pymodule(gil_used = true)]
 mod _native {
     use super::*;
 
@@ -38,6 +40,8 @@ mod _native {
     use super::errors::write_unraisable;
     #[pymodule_export]
     use super::negotiation::PendingNegotiation;
+    #[pymodule_export]
+    use super::references::References;
     #[pymodule_export]
     use super::signalr::SignalRClient;
     #[cfg(feature = "testing")]

@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -37,6 +38,10 @@ pub trait Transport: Send + Sync {
     /// Sends a request and reads its answer, whatever its status. Redirects are not followed: they would carry a bearer to
     /// another place.
     fn send(&self, request: Request) -> Pending<'_, Result<Answer>>;
+
+    /// Lets go of connections that nothing uses, and keeps none from then on. Requests under way go on, and so may those
+    /// that follow from them.
+    fn close(&self) {}
 }
 
 /// Sends requests over HTTPS, and over HTTP to this machine.
@@ -44,6 +49,7 @@ pub struct HttpTransport {
     /// Connections to this machine, which never take the way of a proxy.
     local: Connections,
     remote: Connections,
+    closed: AtomicBool,
 }
 
 /// Connections of one kind.
@@ -58,7 +64,7 @@ impl HttpTransport {
     /// Nothing is read or opened before the first request.
     pub fn new(proxies: ProxyVariables, ca_file: Option<PathBuf>) -> Self {
         let local = Connections::new(ProxyVariables::default(), ca_file.clone());
-        Self { local, remote: Connections::new(proxies, ca_file) }
+        Self { local, remote: Connections::new(proxies, ca_file), closed: AtomicBool::new(false) }
     }
 
     async fn exchange(&self, request: Request) -> Result<Answer> {
@@ -67,6 +73,9 @@ impl HttpTransport {
         let is_near = endpoint.is_loopback() || request.party == Party::Platform;
         let connections = if is_near { &self.local } else { &self.remote };
         let client = connections.client(process)?;
+        if self.closed.load(Ordering::Acquire) {
+            connections.let_go();
+        }
         let failed = |error: reqwest::Error| transport_error(&request, &endpoint, error);
         let mut builder = match request.method {
             Method::Get => client.get(&request.url),
@@ -106,6 +115,12 @@ impl Transport for HttpTransport {
     fn send(&self, request: Request) -> Pending<'_, Result<Answer>> {
         Box::pin(self.exchange(request))
     }
+
+    fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.local.let_go();
+        self.remote.let_go();
+    }
 }
 
 /// A header's value that no log of the HTTP library shows.
@@ -129,6 +144,11 @@ impl Connections {
     fn client(&self, process: &ProcessState) -> Result<Client> {
         let made = self.made.try_get(process.id(), || self.build())?;
         Ok(Client::clone(&made))
+    }
+
+    /// The connections end with the last request that uses them.
+    fn let_go(&self) {
+        self.made.let_go();
     }
 
     #[allow(clippy::disallowed_methods, reason = "this file is the door of the network")]
