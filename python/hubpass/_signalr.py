@@ -181,9 +181,9 @@ class SignalRServiceClient(SignalRServiceClientBase):
     def close(self) -> None:
         """Refuse further calls, and let go of the connections.
 
-        Calls that are under way end as if nothing had happened. Clients of other hubs that :meth:`for_hub` made go on; the
-        last of them takes the connections with it. ``status`` still answers, with ``ready`` false. Closing twice does
-        nothing. A client that is dropped without it lets go of its connections, too.
+        Calls that are under way end as if nothing had happened. Clients of other hubs that :meth:`for_hub` made go on,
+        and the last of them takes the connections with it. ``status`` still answers, with ``ready`` false. Closing
+        twice does nothing. A client that is dropped instead lets go of its connections, too.
         """
         self._native.close()
 

@@ -38,6 +38,9 @@ async def flight(start: Callable[["Deliver[T]"], Flight]) -> T:
         return await future
     finally:
         under_way.cancel()
+        # A coroutine that is closed does not take an error that has come meanwhile, and nobody else can.
+        if future.done() and not future.cancelled():
+            future.exception()
 
 
 def begin_token(

@@ -156,9 +156,7 @@ def test_dropping_the_last_client_closes_the_connections(client_kind: ClientKind
     connection.wait_until_abandoned()
 
 
-def test_what_a_closed_client_finishes_keeps_no_connection(
-    client_kind: ClientKind, service: ServiceDouble
-) -> None:
+def test_what_a_closed_client_finishes_keeps_no_connection(client_kind: ClientKind, service: ServiceDouble) -> None:
     """The request began before the client was closed, and its connection is free only after that."""
     held = service.hold()
     connection = kept_connection(service)
