@@ -302,7 +302,7 @@ WAITS = [
 def test_a_loop_that_ends_while_a_call_waits_leaves_no_trace(
     azure: Azure, call: str, source: str, waits_for: str, end: str
 ) -> None:
-    """No traceback, no task destroyed, nothing never retrieved, no resource left: not then, nor when the answer comes."""
+    """No traceback, no task destroyed, no error unretrieved, nothing left open: not then, nor when the answer comes."""
     script = PROGRAM.format(
         module=ASYNC.module,
         source=source,

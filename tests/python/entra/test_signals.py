@@ -1,4 +1,4 @@
-"""Signals that come while a call waits: for a token, a key or its answer, none of which comes before they have acted."""
+"""Signals that come while a call waits, for a token, a key or an answer, which come only after the signal has acted."""
 
 import signal
 
