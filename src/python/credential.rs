@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::credential::{Caller, CallerContext, Fault, FetchedToken, TokenSource};
 use crate::error::{Code, Error};
+use crate::python::exit;
 use crate::python::references::WeakReferences;
 use crate::secret::Secret;
 use crate::world::Pending;
@@ -226,6 +227,8 @@ impl TokenDelivery {
 #[pymethods]
 impl TokenDelivery {
     fn complete(&self, token: &Bound<'_, PyAny>) {
+        // A token that comes when the interpreter ends is nobody's any more.
+        let Ok(_inside) = exit::enter(token.py()) else { return };
         self.send(read_token(token).map_err(|_| not_a_token(&self.name, token)));
     }
 

@@ -7,6 +7,7 @@ mod construction;
 mod convert;
 mod credential;
 mod errors;
+mod exit;
 mod negotiation;
 mod observer;
 mod references;
@@ -26,8 +27,6 @@ mod _native {
     #[pymodule_export]
     use super::bridge::Flight;
     #[pymodule_export]
-    use super::bridge::shut_down;
-    #[pymodule_export]
     use super::connection_string::ParsedConnectionString;
     #[pymodule_export]
     use super::connection_string::parse_connection_string;
@@ -39,6 +38,8 @@ mod _native {
     use super::errors::error_codes;
     #[pymodule_export]
     use super::errors::write_unraisable;
+    #[pymodule_export]
+    use super::exit::shut_down;
     #[pymodule_export]
     use super::negotiation::PendingNegotiation;
     #[pymodule_export]

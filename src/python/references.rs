@@ -14,7 +14,7 @@ use pyo3::types::{PyString, PyWeakrefReference};
 
 use crate::keys::SigningKey;
 use crate::python::construction::{current_key, unsupported_credential};
-use crate::python::errors::prepare;
+use crate::python::{errors, exit};
 
 /// A reference that the collector may take away.
 type Slot = ArcSwapOption<Py<PyAny>>;
@@ -40,7 +40,8 @@ impl References {
         callback: Option<&Bound<'py, PyAny>>,
         credential: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Self>> {
-        prepare(py)?;
+        errors::prepare(py)?;
+        exit::prepare(py)?;
         let teller = py.import("hubpass._events")?.getattr("Teller")?.call1((callback,))?;
         let context = match credential {
             Some(_) => Some(py.import("contextvars")?.call_method0("copy_context")?),

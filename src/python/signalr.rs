@@ -21,7 +21,7 @@ use crate::python::credential::LoopContext;
 use crate::python::negotiation::{Answer, Asked, PendingNegotiation};
 use crate::python::references::References;
 use crate::python::warnings::warn;
-use crate::python::{bridge, convert};
+use crate::python::{bridge, convert, exit};
 use crate::rest::signalr::Message;
 
 /// A client of one hub.
@@ -51,6 +51,7 @@ impl SignalRClient {
         keywords: Keywords<'_>,
         is_async: bool,
     ) -> PyResult<Self> {
+        let _inside = exit::enter(py)?;
         let endpoint = convert::text_argument("endpoint", endpoint)?;
         let client = client_endpoint.map(|text| convert::text_argument("client_endpoint", text)).transpose()?;
         let server = server_endpoint.map(|text| convert::text_argument("server_endpoint", text)).transpose()?;
@@ -68,6 +69,7 @@ impl SignalRClient {
         keywords: Keywords<'_>,
         is_async: bool,
     ) -> PyResult<Self> {
+        let _inside = exit::enter(py)?;
         let text = convert::text_argument("connection_string", connection_string)?;
         let parsed = ConnectionString::parse(&text)?;
         for warning in &parsed.warnings {
@@ -79,6 +81,7 @@ impl SignalRClient {
 
     /// A client for another hub that shares this one's credential, keys and connections.
     fn for_hub(&self, py: Python<'_>, hub: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let _inside = exit::enter(py)?;
         self.client.check_open()?;
         let client = self.client.for_hub(Hub::parse(&convert::text_argument("hub", hub)?)?);
         Ok(Self::wrap(py, client, self.references.clone_ref(py), self.is_async))
@@ -101,6 +104,7 @@ impl SignalRClient {
         enable_detailed_errors: &Bound<'py, PyAny>,
         timeout: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let inside = exit::enter(py)?;
         let mut buffer = None;
         let negotiation = Negotiation {
             claims: claims.map(convert::claims).transpose()?.unwrap_or_default(),
@@ -132,7 +136,7 @@ impl SignalRClient {
             let pending = PendingNegotiation::new(asked, client, url, caller, timeout);
             return Ok(Bound::new(py, pending)?.into_any());
         }
-        let answer = bridge::wait(py, asked.answer(client, url, caller, timeout))?;
+        let (answer, _inside) = bridge::wait(py, inside, asked.answer(client, url, caller, timeout))?;
         Ok(answer.response_with_warning(py)?.into_any())
     }
 
@@ -145,7 +149,8 @@ impl SignalRClient {
         excluded: &Bound<'_, PyAny>,
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        bridge::wait(py, self.sending(py, target, arguments, excluded, timeout)?)
+        let inside = exit::enter(py)?;
+        bridge::wait(py, inside, self.sending(py, target, arguments, excluded, timeout)?).map(drop)
     }
 
     /// Sends; `deliver(None, error or None)` is called when it is done.
@@ -158,12 +163,14 @@ impl SignalRClient {
         timeout: Option<&Bound<'_, PyAny>>,
         deliver: Py<PyAny>,
     ) -> PyResult<bridge::Flight> {
+        let _inside = exit::enter(py)?;
         bridge::start(self.sending(py, target, arguments, excluded, timeout)?, deliver)
     }
 
     /// Gets a key and waits.
     fn warm_up(&self, py: Python<'_>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        bridge::wait(py, self.warming_up(py, timeout)?)
+        let inside = exit::enter(py)?;
+        bridge::wait(py, inside, self.warming_up(py, timeout)?).map(drop)
     }
 
     /// Gets a key; `deliver(None, error or None)` is called when it is done.
@@ -173,10 +180,12 @@ impl SignalRClient {
         timeout: Option<&Bound<'_, PyAny>>,
         deliver: Py<PyAny>,
     ) -> PyResult<bridge::Flight> {
+        let _inside = exit::enter(py)?;
         bridge::start(self.warming_up(py, timeout)?, deliver)
     }
 
     fn invalidate_key(&self, kid: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let _inside = exit::enter(kid.py())?;
         Ok(self.client.invalidate_key(&convert::text_argument("kid", kid)?)?)
     }
 
