@@ -101,6 +101,7 @@ bench: setup ## measure against the stated ratios
 	.ci/install_release_build .venv-bench
 	.venv-bench/bin/python benches/negotiate.py
 	.venv-bench/bin/python benches/import_time.py
+	.venv-bench/bin/python benches/leaks.py
 
 .PHONY: wheel
 wheel: setup $(VENV)/.installed-release ## build and prove dist/*.whl and dist/*.tar.gz

@@ -8,6 +8,7 @@ __all__ = [
     "Flight",
     "ParsedConnectionString",
     "PendingNegotiation",
+    "References",
     "SignalRClient",
     "TaskHolder",
     "TokenDelivery",
@@ -44,6 +45,9 @@ class PendingNegotiation:
     def start(
         self, deliver: Callable[[tuple[NegotiationResponse, str | None] | None, BaseException | None], object]
     ) -> Flight: ...
+
+@final
+class References: ...
 
 @final
 class TaskHolder:

@@ -1,7 +1,7 @@
 //! The client of Azure SignalR Service.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -49,6 +49,8 @@ struct Shared {
     world: World,
     /// Whether the last request failed, so that its success after that is told once.
     request_failed: AtomicBool,
+    /// How many clients are not closed. The last one takes the connections with it.
+    open: AtomicUsize,
 }
 
 /// A client of one hub. It is made without I/O and starts no thread.
@@ -74,7 +76,8 @@ impl SignalRClient {
                 KeySource::Temporary(TemporaryKeys::new(policy, tokens, endpoints.clone(), &address, world.clone()))
             }
         };
-        let shared = Shared { endpoints, keys, timeout, world, request_failed: AtomicBool::new(false) };
+        let (request_failed, open) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let shared = Shared { endpoints, keys, timeout, world, request_failed, open };
         Self::on(Arc::new(shared), address)
     }
 
@@ -84,6 +87,7 @@ impl SignalRClient {
     }
 
     fn on(shared: Arc<Shared>, address: HubAddress) -> Self {
+        shared.open.fetch_add(1, Ordering::AcqRel);
         Self {
             client_url: address.client_url(&shared.endpoints),
             client_audience: address.client_audience(&shared.endpoints),
@@ -249,9 +253,13 @@ impl SignalRClient {
         tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(deadline_exceeded(what, limit)))
     }
 
-    /// Refuses further calls. Clients of other hubs made from this one go on.
+    /// Refuses further calls; those under way go on. Clients of other hubs made from this one go on, too, and the last of
+    /// them takes the connections with it.
     pub fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        let was_open = !self.closed.swap(true, Ordering::AcqRel);
+        if was_open && self.shared.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.shared.world.transport.close();
+        }
     }
 
     /// Whether `close` was called.
@@ -269,6 +277,12 @@ impl SignalRClient {
             "The client is closed.",
             "Make one SignalRServiceClient for each process, and call close() when the process ends.",
         ))
+    }
+}
+
+impl Drop for SignalRClient {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -24,6 +23,7 @@ use crate::process::ThisProcess;
 use crate::python::convert;
 use crate::python::credential::{AsyncCredential, SyncCredential, is_async};
 use crate::python::observer::PyObserver;
+use crate::python::references::{References, WeakReferences};
 use crate::refresh::CellPolicy;
 use crate::rest::transport::HttpTransport;
 use crate::world::World;
@@ -46,7 +46,7 @@ pub struct Keywords<'py> {
     clock: Option<Bound<'py, crate::python::testing::ManualClock>>,
 }
 
-impl Keywords<'_> {
+impl<'py> Keywords<'py> {
     fn scope(&self) -> Result<String> {
         let Some(scope) = &self.scope else { return Ok(SIGNALR_SCOPE.to_owned()) };
         let scope = convert::text_argument("scope", scope)?;
@@ -106,7 +106,8 @@ impl Keywords<'_> {
         Clock::System
     }
 
-    fn world(&self, py: Python<'_>) -> PyResult<World> {
+    /// What the client is going to refer to: the callback, and the credential if there is one.
+    fn references(&self, py: Python<'py>, credential: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, References>> {
         if self.on_event.as_ref().is_some_and(|callback| !callback.is_callable()) {
             return Err(Error::new(
                 Code::InvalidArgument,
@@ -115,6 +116,10 @@ impl Keywords<'_> {
             )
             .into());
         }
+        References::new(py, self.on_event.as_ref(), credential)
+    }
+
+    fn world(&self, references: &Bound<'_, References>) -> PyResult<World> {
         let ca_file: Option<PathBuf> = self.ca_file.as_ref().map(|path| path.extract()).transpose().map_err(|_| {
             Error::new(
                 Code::InvalidArgument,
@@ -122,7 +127,7 @@ impl Keywords<'_> {
                 "Pass ca_file=\"/path/to/ca.pem\".",
             )
         })?;
-        let observer: Arc<dyn Observer> = Arc::new(PyObserver::new(py, self.on_event.clone())?);
+        let observer: Arc<dyn Observer> = Arc::new(PyObserver::new(WeakReferences::new(references)?));
         let transport = Arc::new(HttpTransport::new(ProxyVariables::read(), TrustVariables::read(), ca_file));
         Ok(World::new(self.clock(), Arc::new(ThisProcess), transport, Some(observer)))
     }
@@ -145,39 +150,13 @@ impl Keywords<'_> {
     }
 }
 
-/// A credential with a `key` that its owner may replace at any time (`AzureKeyCredential` of azure-core).
-pub struct KeyCredential {
-    credential: Py<PyAny>,
-    /// The text that the client's signing key was made of.
-    seen: ArcSwap<Py<PyAny>>,
-}
-
-impl KeyCredential {
-    fn new(credential: &Bound<'_, PyAny>, key: &Bound<'_, PyString>) -> Self {
-        let seen = ArcSwap::from_pointee(key.clone().into_any().unbind());
-        Self { credential: credential.clone().unbind(), seen }
-    }
-
-    /// The key, if its owner has replaced it since the last look.
-    pub fn replaced(&self, py: Python<'_>) -> PyResult<Option<SigningKey>> {
-        let credential = self.credential.bind(py);
-        let key = current_key(credential)?.ok_or_else(|| unsupported_credential(credential))?;
-        if key.is(&**self.seen.load()) {
-            return Ok(None);
-        }
-        let signing = SigningKey::new(&key.to_cow()?, None);
-        self.seen.store(Arc::new(key.into_any().unbind()));
-        Ok(Some(signing))
-    }
-}
-
-/// The options of a client from an endpoint and a credential.
-pub fn from_arguments(
+/// The options of a client from an endpoint and a credential, and what the client has to refer to.
+pub fn from_arguments<'py>(
     endpoints: Endpoints,
-    credential: Option<&Bound<'_, PyAny>>,
+    credential: Option<&Bound<'py, PyAny>>,
     client_is_async: bool,
-    keywords: &Keywords<'_>,
-) -> PyResult<(SignalROptions, Option<KeyCredential>)> {
+    keywords: &Keywords<'py>,
+) -> PyResult<(SignalROptions, Bound<'py, References>)> {
     let credential = credential.ok_or_else(|| {
         Error::new(
             Code::CredentialMissing,
@@ -185,36 +164,38 @@ pub fn from_arguments(
             "Pass credential=DefaultAzureCredential() of azure.identity, or AzureKeyCredential(key) of azure.core.credentials, or use from_connection_string().",
         )
     })?;
-    let py = credential.py();
+    let references = keywords.references(credential.py(), Some(credential))?;
+    let world = keywords.world(&references)?;
     if let Some(key) = current_key(credential)? {
-        let world = keywords.world(py)?;
         let shared = Credential::AccessKey(SigningKey::new(&key.to_cow()?, None));
-        return Ok((keywords.options(endpoints, shared, world)?, Some(KeyCredential::new(credential, &key))));
+        references.get().remember_key(key);
+        return Ok((keywords.options(endpoints, shared, world)?, references));
     }
-    let world = keywords.world(py)?;
+    let weak = WeakReferences::new(&references)?;
     let scope = keywords.scope()?;
     let source: Arc<dyn TokenSource> = match is_async(credential)? {
-        Some(true) if client_is_async => Arc::new(AsyncCredential::new(credential, scope)?),
-        Some(false) if !client_is_async => Arc::new(SyncCredential::new(credential, scope)?),
+        Some(true) if client_is_async => Arc::new(AsyncCredential::new(credential, weak, scope)),
+        Some(false) if !client_is_async => Arc::new(SyncCredential::new(credential, weak, scope)),
         Some(_) => return Err(other_kind(credential, client_is_async).into()),
         None => return Err(unsupported_credential(credential).into()),
     };
     let entra = keywords.entra(source, &world)?;
-    Ok((keywords.options(endpoints, entra, world)?, None))
+    Ok((keywords.options(endpoints, entra, world)?, references))
 }
 
-/// The options of a client from a connection string.
-pub fn from_connection_string(
-    py: Python<'_>,
+/// The options of a client from a connection string, and what the client has to refer to.
+pub fn from_connection_string<'py>(
+    py: Python<'py>,
     parsed: &ConnectionString,
-    keywords: &Keywords<'_>,
-) -> PyResult<SignalROptions> {
+    keywords: &Keywords<'py>,
+) -> PyResult<(SignalROptions, Bound<'py, References>)> {
+    let references = keywords.references(py, None)?;
+    let world = keywords.world(&references)?;
     let endpoints = parsed.endpoints();
     if let Auth::AccessKey(key) = &parsed.auth {
         let shared = Credential::AccessKey(SigningKey::new(key.expose(), None));
-        return Ok(keywords.options(endpoints, shared, keywords.world(py)?)?);
+        return Ok((keywords.options(endpoints, shared, world)?, references));
     }
-    let world = keywords.world(py)?;
     let (clock, transport, scope) = (world.clock.clone(), Arc::clone(&world.transport), keywords.scope()?);
     let managed_identity = |client_id| {
         ManagedIdentitySource::new(&IdentityVariables::read(), &scope, client_id, clock.clone(), Arc::clone(&transport))
@@ -232,11 +213,11 @@ pub fn from_connection_string(
         Auth::AccessKey(_) | Auth::ClientCertificate { .. } | Auth::Default => return Err(not_yet(&parsed.auth).into()),
     };
     let entra = keywords.entra(source, &world)?;
-    Ok(keywords.options(endpoints, entra, world)?)
+    Ok((keywords.options(endpoints, entra, world)?, references))
 }
 
 /// The key of a credential as it is now, if it has one.
-fn current_key<'py>(credential: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
+pub fn current_key<'py>(credential: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
     let key = credential.getattr_opt(intern!(credential.py(), "key"))?.and_then(|key| key.cast_into().ok());
     Ok(key.filter(|key: &Bound<'_, PyString>| key.to_cow().is_ok_and(|key| !key.is_empty())))
 }
@@ -245,7 +226,8 @@ fn class_name(value: &Bound<'_, PyAny>) -> String {
     value.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string())
 }
 
-fn unsupported_credential(credential: &Bound<'_, PyAny>) -> Error {
+/// The error for a credential that proves nothing to the service.
+pub fn unsupported_credential(credential: &Bound<'_, PyAny>) -> Error {
     let hint = if credential.is_instance_of::<PyString>() {
         "Pass credential=AzureKeyCredential(key) of azure.core.credentials, or use from_connection_string()."
     } else {

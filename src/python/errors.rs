@@ -23,9 +23,19 @@ fn class_name(kind: ErrorKind) -> &'static str {
     }
 }
 
+/// What makes an exception of an error.
+fn maker(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    MAKE.import(py, "hubpass.exceptions", "_from_core")
+}
+
+/// Gets ready to raise. At the very end of the interpreter, when finalizers still use clients, nothing can be imported.
+pub fn prepare(py: Python<'_>) -> PyResult<()> {
+    maker(py).map(drop)
+}
+
 /// The exception for an error of the core.
 pub fn to_exception(py: Python<'_>, error: &Error) -> PyErr {
-    static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let arguments = (
         class_name(error.kind()),
         error.message(),
@@ -34,7 +44,7 @@ pub fn to_exception(py: Python<'_>, error: &Error) -> PyErr {
         error.retry_after().map(|wait| wait.as_secs_f64()),
         error.hint(),
     );
-    let made = MAKE.import(py, "hubpass.exceptions", "_from_core").and_then(|make| make.call1(arguments));
+    let made = maker(py).and_then(|make| make.call1(arguments));
     let exception = made.map_or_else(|failure| failure, PyErr::from_value);
     // What a credential raised is the cause, so that its owner finds it in the traceback.
     if let Some(raised) = error.source().and_then(|source| source.downcast_ref::<PyErr>()) {

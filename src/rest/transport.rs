@@ -1,6 +1,7 @@
 //! The door of the network: the only file that opens sockets.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -34,6 +35,10 @@ pub trait Transport: Send + Sync {
     /// Sends a request and reads its answer, whatever its status. Redirects are not followed: they would carry a bearer to
     /// another place.
     fn send(&self, request: Request) -> Pending<'_, Result<Answer>>;
+
+    /// Lets go of connections that nothing uses, and keeps none from then on. Requests under way go on, and so may those
+    /// that follow from them.
+    fn close(&self) {}
 }
 
 /// Sends requests over HTTPS, and over HTTP to this machine.
@@ -44,6 +49,7 @@ pub struct HttpTransport {
     /// Connections that take no proxy, whatever the environment says.
     direct: PerProcess<Client>,
     proxied: PerProcess<Client>,
+    closed: AtomicBool,
 }
 
 impl HttpTransport {
@@ -51,12 +57,16 @@ impl HttpTransport {
     /// those that the environment puts in their place. Nothing is read or opened before the first request.
     pub fn new(proxies: ProxyVariables, trust: TrustVariables, ca_file: Option<PathBuf>) -> Self {
         let rules = ProxyRules::new(&proxies);
-        Self { rules, trust, ca_file, direct: PerProcess::default(), proxied: PerProcess::default() }
+        let (direct, proxied, closed) = (PerProcess::default(), PerProcess::default(), AtomicBool::new(false));
+        Self { rules, trust, ca_file, direct, proxied, closed }
     }
 
     fn client(&self, process: &ProcessState, proxy: Option<&Proxy>) -> Result<Client> {
         let connections = if proxy.is_some() { &self.proxied } else { &self.direct };
         let made = connections.try_get(process.id(), || self.build(proxy))?;
+        if self.closed.load(Ordering::Acquire) {
+            connections.let_go();
+        }
         Ok(Client::clone(&made))
     }
 
@@ -139,6 +149,12 @@ impl HttpTransport {
 impl Transport for HttpTransport {
     fn send(&self, request: Request) -> Pending<'_, Result<Answer>> {
         Box::pin(self.exchange(request))
+    }
+
+    fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.direct.let_go();
+        self.proxied.let_go();
     }
 }
 
