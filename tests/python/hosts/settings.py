@@ -1,0 +1,48 @@
+"""What the applications under test have in common: their clients, made from the environment as applications do it."""
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TypeVar
+
+import hubpass
+import hubpass.aio
+from emulator.support import Azure
+from hubpass import KeyPolicy
+
+AnyClient = TypeVar("AnyClient", hubpass.SignalRServiceClient, hubpass.aio.SignalRServiceClient)
+
+WORKER = "worker"
+"""The header of an answer that says which process gave it."""
+
+MOMENT = timedelta(milliseconds=300)
+
+SHORT = KeyPolicy(lifetime=timedelta(seconds=2), renew_after=(MOMENT, MOMENT), margin=MOMENT)
+"""Keys that are renewed while a test looks on."""
+
+
+def environment(azure: Azure) -> Mapping[str, str]:
+    """What ``connect`` needs to find this local Azure."""
+    emulator = azure.emulator
+    return {
+        "SIGNALR_CONNECTION_STRING": emulator.entra_connection_string,
+        "SIGNALR_AUTHORITY": emulator.authority,
+        "SIGNALR_CA_FILE": emulator.ca_file,
+    }
+
+
+def connect(client_class: type[AnyClient]) -> dict[str, AnyClient]:
+    """Two clients of one hub with keys of their own: those of ``chat`` live as in Azure, those of ``brief`` two seconds."""
+    policies = {"chat": None, "brief": SHORT}
+    return {
+        name: client_class.from_connection_string(
+            os.environ["SIGNALR_CONNECTION_STRING"],
+            "chat",
+            authority=os.environ["SIGNALR_AUTHORITY"],
+            ca_file=os.environ["SIGNALR_CA_FILE"],
+            key_policy=policy,
+            # A machine that also runs the tests may be slow to start workers.
+            timeout=30,
+        )
+        for name, policy in policies.items()
+    }
