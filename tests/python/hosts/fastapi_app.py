@@ -1,4 +1,4 @@
-"""A FastAPI application that negotiates. Each worker gets its key before it serves, and closes its clients at its end."""
+"""A FastAPI application that negotiates. Each worker gets a key before it serves, and closes its clients at the end."""
 
 import os
 from collections.abc import AsyncIterator

@@ -104,14 +104,13 @@ def module(*arguments: str) -> list[str]:
 
 @contextmanager
 def running(
-    command: Sequence[str], azure: Azure, *, with_input: bool = False, fds: Sequence[int] = (), **more: str
+    command: Sequence[str], azure: Azure, *, with_input: bool = False, fds: Sequence[int] = ()
 ) -> Iterator[Running]:
     """Start a program that finds this local Azure; end it, by the end of its input or SIGTERM, with the block."""
     found: Mapping[str, str] = {
         **os.environ,
         **environment(azure),
         "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
-        **more,
     }
     pipe = subprocess.PIPE if with_input else subprocess.DEVNULL
     with tempfile.TemporaryFile() as errors:
@@ -140,11 +139,11 @@ Command = Callable[[int], Sequence[str]]
 
 
 @contextmanager
-def serving(command: Command, azure: Azure, **more: str) -> Iterator[tuple[WebHost, Running]]:
-    """Start a web server. Connections wait in the listener's queue until a worker takes them, so it is ready at once."""
+def serving(command: Command, azure: Azure) -> Iterator[tuple[WebHost, Running]]:
+    """Start a web server. It is ready at once: connections wait in the listener's queue until a worker takes them."""
     with ExitStack() as stack:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
-            host = stack.enter_context(running(command(listener.fileno()), azure, fds=[listener.fileno()], **more))
+            host = stack.enter_context(running(command(listener.fileno()), azure, fds=[listener.fileno()]))
         # From here on a server that has ended refuses connections, since this process has let go of the listener.
         yield WebHost(port), host

@@ -32,7 +32,7 @@ def ask_until(is_enough: Callable[[], bool], ask: Callable[[], None], what: str)
 
 
 def assert_workers_negotiate(host: Host, azure: Azure, *, workers: int, fetched: int) -> None:
-    """Each of so many workers negotiates, with a key that it has inherited or fetched, through a revocation and renewals.
+    """Each of so many workers negotiates, with a key inherited or fetched, through a revocation and renewals.
 
     ``fetched`` is how many processes had to fetch a token and a key before the first answer: one that forks the others
     later, or each worker.

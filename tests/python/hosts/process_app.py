@@ -4,11 +4,14 @@ Each line of its input is an order for one worker or for all, each line of its o
 does, with the exit codes of its workers as its own.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import sys
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from hosts.settings import connect
@@ -19,7 +22,7 @@ WORKERS = 2
 Clients = dict[str, SignalRServiceClient]
 
 
-def work(orders: "Connection[Any, Any]", clients: Clients | None) -> None:
+def work(orders: Connection[Any, Any], clients: Clients | None) -> None:
     """Carry out orders until there are no more; ``clients`` are those of the parent, if they could be inherited."""
     own = connect(SignalRServiceClient) if clients is None else clients
     for name, argument in iter(orders.recv, None):
@@ -35,7 +38,7 @@ def main(method: str) -> int:
     if method == "fork":
         clients = connect(SignalRServiceClient)
         clients["chat"].warm_up()
-    workers = []
+    workers: list[tuple[BaseProcess, Connection[Any, Any]]] = []
     for _ in range(WORKERS):
         ours, theirs = context.Pipe()
         process = context.Process(target=work, args=(theirs, clients))
@@ -51,7 +54,7 @@ def main(method: str) -> int:
     for process, orders in workers:
         orders.send(None)
         process.join()
-    return max(abs(process.exitcode) for process, _ in workers)
+    return max(abs(process.exitcode or 0) for process, _ in workers)
 
 
 if __name__ == "__main__":

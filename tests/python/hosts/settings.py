@@ -32,7 +32,7 @@ def environment(azure: Azure) -> Mapping[str, str]:
 
 
 def connect(client_class: type[AnyClient]) -> dict[str, AnyClient]:
-    """Two clients of one hub with keys of their own: those of ``chat`` live as in Azure, those of ``brief`` two seconds."""
+    """Two clients of one hub, with keys of their own: for ``chat`` as in Azure, for ``brief`` of two seconds."""
     policies = {"chat": None, "brief": SHORT}
     return {
         name: client_class.from_connection_string(
