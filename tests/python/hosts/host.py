@@ -17,7 +17,7 @@ from typing import Protocol
 import httpx
 
 from emulator.support import WATCHDOG_SECONDS, Azure
-from hosts.settings import WORKER, environment
+from hosts.settings import WORKER
 from signalr.scripts import Outcome
 
 TESTS = Path(__file__).parents[1]
@@ -94,7 +94,7 @@ class Running:
     def assert_ended_cleanly(self, *, code: int = 0) -> None:
         """Fail unless the host ended with this exit code and has nothing to complain about."""
         assert self.outcome is not None
-        assert (self.outcome.code, self.outcome.errors) == (code, "")
+        assert (self.outcome.code, self.outcome.errors) == (code, ""), self.outcome
 
 
 def module(*arguments: str) -> list[str]:
@@ -132,6 +132,16 @@ def running(
             raise
         errors.seek(0)
         host.outcome = Outcome(process.returncode, output.decode(), errors.read().decode())
+
+
+def environment(azure: Azure) -> Mapping[str, str]:
+    """What the applications need to find this local Azure."""
+    emulator = azure.emulator
+    return {
+        "SIGNALR_CONNECTION_STRING": emulator.entra_connection_string,
+        "SIGNALR_AUTHORITY": emulator.authority,
+        "SIGNALR_CA_FILE": emulator.ca_file,
+    }
 
 
 Command = Callable[[int], Sequence[str]]

@@ -1,13 +1,11 @@
 """What the applications under test have in common: their clients, made from the environment as applications do it."""
 
 import os
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import TypeVar
 
 import hubpass
 import hubpass.aio
-from emulator.support import Azure
 from hubpass import KeyPolicy
 
 AnyClient = TypeVar("AnyClient", hubpass.SignalRServiceClient, hubpass.aio.SignalRServiceClient)
@@ -19,16 +17,6 @@ MOMENT = timedelta(milliseconds=300)
 
 SHORT = KeyPolicy(lifetime=timedelta(seconds=2), renew_after=(MOMENT, MOMENT), margin=MOMENT)
 """Keys that are renewed while a test looks on."""
-
-
-def environment(azure: Azure) -> Mapping[str, str]:
-    """What ``connect`` needs to find this local Azure."""
-    emulator = azure.emulator
-    return {
-        "SIGNALR_CONNECTION_STRING": emulator.entra_connection_string,
-        "SIGNALR_AUTHORITY": emulator.authority,
-        "SIGNALR_CA_FILE": emulator.ca_file,
-    }
 
 
 def connect(client_class: type[AnyClient]) -> dict[str, AnyClient]:
