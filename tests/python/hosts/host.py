@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import httpx
@@ -19,8 +18,6 @@ import httpx
 from emulator.support import WATCHDOG_SECONDS, Azure
 from hosts.settings import WORKER
 from signalr.scripts import Outcome
-
-TESTS = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -104,13 +101,23 @@ def module(*arguments: str) -> list[str]:
 
 @contextmanager
 def running(
-    command: Sequence[str], azure: Azure, *, with_input: bool = False, fds: Sequence[int] = ()
+    command: Sequence[str],
+    azure: Azure,
+    *,
+    with_input: bool = False,
+    fds: Sequence[int] = (),
+    more: Mapping[str, str] | None = None,
 ) -> Iterator[Running]:
-    """Start a program that finds this local Azure; end it, by the end of its input or SIGTERM, with the block."""
+    """Start a program that finds this local Azure; end it, by the end of its input or SIGTERM, with the block.
+
+    ``more`` are environment variables.
+    """
     found: Mapping[str, str] = {
         **os.environ,
         **environment(azure),
-        "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep),
+        # It finds what the tests find.
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        **(more or {}),
     }
     pipe = subprocess.PIPE if with_input else subprocess.DEVNULL
     with tempfile.TemporaryFile() as errors:

@@ -12,8 +12,8 @@ from hosts.probe import ask_until, assert_workers_negotiate
 WORKERS = 2
 
 
-def gunicorn(*arguments: str) -> Command:
-    """Two workers of gunicorn with the Flask application."""
+def gunicorn(*arguments: str, application: str = "hosts.flask_app:app") -> Command:
+    """Two workers of gunicorn with a WSGI application."""
 
     def command(listener: int) -> Sequence[str]:
         # Its control socket would be a file in the home directory.
@@ -26,7 +26,7 @@ def gunicorn(*arguments: str) -> Command:
             "warning",
             "--no-control-socket",
         ]
-        return module("gunicorn", *ours, *arguments, "hosts.flask_app:app")
+        return module("gunicorn", *ours, *arguments, application)
 
     return command
 
