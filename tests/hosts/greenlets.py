@@ -90,16 +90,17 @@ def connect(**options: Any) -> hubpass.SignalRServiceClient:
     )
 
 
-def wait(through: Callable[..., Any]) -> None:
-    """Negotiate while no key is there, and say what had its turn meanwhile."""
+def wait(through: Callable[..., Any], call: str) -> None:
+    """Make a call that the service does not answer yet, and say what had its turn meanwhile."""
     greenlet, thread = Ticks("greenlet", time.sleep), Ticks("thread", library.sleep_thread)
     library.spawn(greenlet)
     client = connect()
+    arguments = {"negotiate": ("ada",), "warm_up": (), "send_to_all": ("say", "hello")}[call]
     time.sleep(0)
     library.start_thread(thread, ())
     begun, before = time.monotonic(), greenlet.count
-    answer = through(client.negotiate, "ada")
-    say(turns=greenlet.count - before, seconds=time.monotonic() - begun, token=answer.access_token)
+    through(getattr(client, call), *arguments)
+    say(turns=greenlet.count - before, seconds=time.monotonic() - begun)
 
 
 def renew() -> None:
@@ -171,14 +172,14 @@ def open_files() -> None:
     say(left_open=max(count() - before, 0))
 
 
-def call(function: Callable[..., Any], *arguments: object) -> Any:
+def directly(function: Callable[..., Any], *arguments: object) -> Any:
     return function(*arguments)
 
 
 if __name__ == "__main__":
     {
-        "a direct call": lambda: wait(call),
-        "a call in the pool": lambda: wait(library.in_pool),
+        "a direct call": lambda: wait(directly, sys.argv[3]),
+        "a call in the pool": lambda: wait(library.in_pool, sys.argv[3]),
         "a renewal": renew,
         "a credential": use_credential,
         "open files": open_files,

@@ -4,7 +4,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -36,43 +36,53 @@ class Program:
 
 
 @contextmanager
-def program(library: str, what: str, azure: Azure) -> Iterator[Program]:
+def program(library: str, azure: Azure, *what: str) -> Iterator[Program]:
     """A program that has ended in order, without a word on standard error, when the block is left."""
     more = {"SIGNALR_ENDPOINT": azure.endpoint, "ENTRA_TOKEN": azure.entra_token()}
     host: Running
-    with running(module("greenlets", library, what), azure, with_input=True, more=more) as host:
+    with running(module("greenlets", library, *what), azure, with_input=True, more=more) as host:
         yield Program(host.process)
     host.assert_ended_cleanly()
 
 
-def test_a_call_that_waits_blocks_the_other_greenlets(library: str, azure: Azure) -> None:
+# Each call, and the request that it waits for.
+CALLS = pytest.mark.parametrize(
+    ("call", "route"), [("negotiate", "access_key"), ("warm_up", "access_key"), ("send_to_all", "send")]
+)
+
+
+@CALLS
+def test_a_call_that_waits_blocks_the_other_greenlets(
+    library: str, azure: Azure, call: str, route: Literal["access_key", "send"]
+) -> None:
     """None of them has a turn, however long it takes; other threads go on."""
-    azure.control.fail_next("access_key", hold=True)
-    with program(library, "a direct call", azure) as waiting:
-        wait_until_held(azure, "access_key")
+    azure.control.fail_next(route, hold=True)
+    with program(library, azure, "a direct call", call) as waiting:
+        wait_until_held(azure, route)
         assert waiting.hear() == {"ticked": "thread"}
         assert azure.control.release() == 1
         found = waiting.hear()
-    assert_accepted(azure, found["token"])
     assert found["turns"] == 0
     assert found["seconds"] > 0.1
 
 
-def test_in_a_pool_of_threads_it_blocks_nobody(library: str, azure: Azure) -> None:
+@CALLS
+def test_in_a_pool_of_threads_it_blocks_nobody(
+    library: str, azure: Azure, call: str, route: Literal["access_key", "send"]
+) -> None:
     """``gevent.get_hub().threadpool.apply`` and ``eventlet.tpool.execute``."""
-    azure.control.fail_next("access_key", hold=True)
-    with program(library, "a call in the pool", azure) as waiting:
-        wait_until_held(azure, "access_key")
+    azure.control.fail_next(route, hold=True)
+    with program(library, azure, "a call in the pool", call) as waiting:
+        wait_until_held(azure, route)
         assert {waiting.hear()["ticked"], waiting.hear()["ticked"]} == {"thread", "greenlet"}
         assert azure.control.release() == 1
         found = waiting.hear()
-    assert_accepted(azure, found["token"])
     assert found["turns"] >= 50
 
 
 def test_a_renewal_blocks_nobody(library: str, azure: Azure) -> None:
     """A key that is due signs, and the renewal goes on in a thread of the core."""
-    with program(library, "a renewal", azure) as renewing:
+    with program(library, azure, "a renewal") as renewing:
         assert renewing.hear() == {"warm": True}
         azure.control.fail_next("access_key", hold=True)
 
@@ -91,12 +101,12 @@ def test_a_renewal_blocks_nobody(library: str, azure: Azure) -> None:
 
 def test_credentials_and_callbacks_may_wait(library: str, azure: Azure) -> None:
     """They run in threads of the operating system; as greenlets of a thread without a hub they would never go on."""
-    with program(library, "a credential", azure) as using:
+    with program(library, azure, "a credential") as using:
         found = using.hear()
     assert_accepted(azure, found["token"])
     assert found["told"] == ["token_renewed", "key_renewed"]
 
 
 def test_threads_leave_no_files_open(library: str, azure: Azure) -> None:
-    with program(library, "open files", azure) as counting:
+    with program(library, azure, "open files") as counting:
         assert counting.hear() == {"left_open": 0}

@@ -5,7 +5,7 @@ import json
 
 from emulator.support import Azure
 from entra.clients import requests
-from entra.test_forks import go_on, program, read
+from entra.test_forks import FAMILY, go_on, program, read
 from entra.test_processes_with_keys import arguments, preamble
 from signalr.client_kind import SYNC
 
@@ -87,3 +87,26 @@ def test_preloaded_workers_do_not_renew_together(azure: Azure) -> None:
     third = (last - first) / 3
     # That one of the thirds stays empty by chance happens once in 140,000 runs: 3 * (2 / 3) ** 32.
     assert {int((age - first) / third) for age in ages} >= {0, 1, 2}
+
+
+def test_a_worker_that_is_forked_late_fetches_for_itself(azure: Azure) -> None:
+    """The parent negotiates with nobody, so that nobody renews its key: 85 minutes later it is worth nothing."""
+    azure.control.set_token_lifetime(10 * 86400)
+    azure.control.set_temporary_key_policy(issue_for=1e-6)
+    script = (
+        preamble(SYNC)
+        + FAMILY
+        + """
+client.warm_up()
+clock.advance(86 * 60)
+def work():
+    ready = client.status()["ready"]
+    negotiate()
+    return [ready, client.status()["counters"]["key_requests"]]
+print(json.dumps([fork(work) for _ in range(2)]), flush=True)
+"""
+    )
+    with program(script, *arguments(azure)) as process:
+        lives = read(process)
+    assert lives == [[False, 2]] * 2
+    assert (requests(azure, "token"), requests(azure, "access_key")) == (1, 3)
