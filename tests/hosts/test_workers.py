@@ -1,6 +1,7 @@
 """Hosts that serve no web: task queues and the worker of Azure Functions."""
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,15 @@ WORKERS = 2
 
 
 class CeleryHost:
-    """The workers of a Celery application, asked through its broker."""
+    """The workers of a Celery application, asked through its broker.
 
-    def __init__(self, settings: dict[str, Any]) -> None:
+    A worker reads a message as soon as its file is there, written or not, and dies of one that is not. So messages are
+    written in a folder beside the worker's and moved when they are complete.
+    """
+
+    def __init__(self, settings: dict[str, Any], inbox: Path, outbox: Path) -> None:
+        self._inbox, self._outbox = inbox, outbox
+        self._lock = threading.Lock()
         self._app = Celery()
         self._app.conf.update(settings)
 
@@ -28,22 +35,26 @@ class CeleryHost:
         self._order("report", kid)
 
     def _order(self, task: str, argument: str) -> Any:
-        return self._app.send_task(task, [argument]).get(timeout=WATCHDOG_SECONDS, interval=0.02)
+        with self._lock:
+            sent = self._app.send_task(task, [argument])
+            for message in self._outbox.iterdir():
+                message.rename(self._inbox / message.name)
+        return sent.get(timeout=WATCHDOG_SECONDS, interval=0.02)
 
 
 def test_celery_prefork(azure: Azure, tmp_path: Path) -> None:
-    for name in ("messages", "results"):
-        (tmp_path / name).mkdir()
-    messages = str(tmp_path / "messages")
+    inbox, outbox, results = (tmp_path / name for name in ("inbox", "outbox", "results"))
+    for folder in (inbox, outbox, results):
+        folder.mkdir()
     settings = {
         "broker_url": "filesystem://",
         "broker_transport_options": {
-            "data_folder_in": messages,
-            "data_folder_out": messages,
+            "data_folder_in": str(inbox),
+            "data_folder_out": str(outbox),
             "control_folder": str(tmp_path / "control"),
             "polling_interval": 0.02,
         },
-        "result_backend": f"file://{tmp_path / 'results'}",
+        "result_backend": results.as_uri(),
         # A worker takes a task when it has done the one before.
         "worker_prefetch_multiplier": 1,
     }
@@ -56,7 +67,7 @@ def test_celery_prefork(azure: Azure, tmp_path: Path) -> None:
         "PYTHONWARNINGS": "ignore:You're running the worker with superuser:UserWarning",
     }
     with running(command, azure, more=more) as worker:
-        assert_workers_negotiate(CeleryHost(settings), azure, workers=WORKERS, fetched=1)
+        assert_workers_negotiate(CeleryHost(settings, inbox, outbox), azure, workers=WORKERS, fetched=1)
     worker.assert_ended_cleanly()
 
 
