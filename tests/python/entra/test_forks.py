@@ -161,7 +161,7 @@ print(json.dumps({"lives": lives, "parent": parent}), flush=True)
 
 @pytest.mark.usefixtures("each_key_is_another")
 def test_forks_while_a_renewal_is_held(client_kind: ClientKind, azure: Azure) -> None:
-    """The children do not wait for their parent's renewal, nor does it end with theirs. All are done before it times out."""
+    """The children do not wait for their parent's renewal, nor does it end with theirs."""
     script = (
         preamble(client_kind)
         + FAMILY
