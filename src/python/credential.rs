@@ -143,11 +143,11 @@ impl AsyncCredential {
     fn begin(&self, py: Python<'_>, caller: &LoopContext, delivery: TokenDelivery) -> PyResult<Py<TaskHolder>> {
         let holder = Py::new(py, TaskHolder::default())?;
         let method = token_method(self.credential.bind(py))?;
-        let begin = py.import("hubpass.aio._bridge")?.getattr("begin_token")?;
-        let arguments = (begin, method, &self.scope, delivery, &holder);
+        let beginner = py.import("hubpass.aio._bridge")?.getattr("token_beginner")?;
+        let begin = beginner.call1((method, &self.scope, delivery, &holder))?;
         let keywords = PyDict::new(py);
         keywords.set_item("context", self.context.bind(py).call_method0("copy")?)?;
-        caller.event_loop.bind(py).call_method("call_soon_threadsafe", arguments, Some(&keywords))?;
+        caller.event_loop.bind(py).call_method("call_soon_threadsafe", (begin,), Some(&keywords))?;
         Ok(holder)
     }
 }

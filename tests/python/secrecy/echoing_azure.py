@@ -26,13 +26,13 @@ from secrecy.search import Canaries
 from signalr.service_double import Held
 
 TENANT, CLIENT_ID = "11111111-2222-3333-4444-555555555555", "66666666-7777-8888-9999-000000000000"
-CLIENT_SECRET = "q8Q~canary+of/the.client_secret-Zz9=7"
-IDENTITY_HEADER = "canary-of-the-identity-header-7f3a"
-ACCESS_TOKEN = "canaryOfTheEntraBearer0123456789abcdefXY"
+CLIENT_SECRET = "q8Q~client.canary+of/the_secret-Zz9=7"
+IDENTITY_HEADER = "header-canary-of-the-identity-7f3a9c"
+ACCESS_TOKEN = "bearerCanaryOfEntra0123456789abcdefXYZ"
 """No JWT, and short: nothing but its value tells that it is a secret."""
-KID, TEMPORARY_KEY = "kid-1", "canary+of/the/temporary+key+0123456789abcde="
-ACCESS_KEY = "canary+of/the/access/key+0123456789abcdefgh="
-MESSAGE = "canary-of-a-message-to-everybody"
+KID, TEMPORARY_KEY = "kid-1", "temporary+canary/of/the+key+0123456789abcde="
+ACCESS_KEY = "access+canary/of/the/key+0123456789abcdefgh="
+MESSAGE = "message-canary-to-everybody"
 
 Route = Literal["token", "managed_identity", "access_key", "send"]
 

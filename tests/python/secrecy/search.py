@@ -24,7 +24,7 @@ _SHORTEST = 8
 
 
 def forms_of(secret: str) -> dict[str, str]:
-    """The texts that give a secret away, by the name of the form.
+    """The texts that give a secret away, by the name of the form. Its ends alone are what a shortened text shows.
 
     A secret within a longer text that is encoded as a whole, such as the ``user:password`` of a proxy, begins at any of
     three positions of base64, each of which encodes it differently.
@@ -34,6 +34,8 @@ def forms_of(secret: str) -> dict[str, str]:
         "itself": secret,
         "first half": secret[: len(secret) // 2],
         "second half": secret[len(secret) // 2 :],
+        "beginning": secret[:10],
+        "end": secret[-10:],
         "hexadecimal": data.hex(),
         "URL-encoded": quote(secret, safe=""),
         "URL-encoded but for slashes": quote(secret),
