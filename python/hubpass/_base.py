@@ -54,7 +54,7 @@ class SignalRServiceClientBase:
                 endpoint, hub, credential, client_endpoint, server_endpoint, keywords, self._is_async
             )
         finally:
-            # Error reporters show the variables of each frame of a traceback; a key must not be among those of this one,
+            # Error reporters show the variables of each frame of a traceback; no key may be among those of this one,
             # wherever it was passed by mistake.
             del endpoint, hub, credential, client_endpoint, server_endpoint, keywords
             del application_name, ca_file, key_policy, on_event, scope, timeout

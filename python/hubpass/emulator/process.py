@@ -244,7 +244,7 @@ class Emulator:
         return self._process.pid
 
     def _pass_key(self, stream: IO[str] | None) -> None:
-        """Write the access key as the first line of the process's input, in JSON, where it is one line whatever it is."""
+        """Write the access key as the first line of the input; in JSON it is one line, whatever is in it."""
         # A process that has ended already says why on its standard error.
         with contextlib.suppress(OSError):
             if stream is not None and self._access_key is not None:

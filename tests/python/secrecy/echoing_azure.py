@@ -1,7 +1,7 @@
 """An Azure at its worst: it knows what it is sent, and answers with it.
 
-Entra, the managed-identity endpoint and the service in one. Each refuses what the real one refuses; the next request of a
-route can be answered with a failure that repeats the whole request, credentials included.
+Entra, the managed-identity endpoint and the service in one. Each refuses what the real one refuses; the requests of a
+route can be answered with a failure that repeats them whole, credentials included.
 """
 
 import json
@@ -98,7 +98,7 @@ def one_line(text: str) -> str:
 
 
 def _with_status(status: int) -> Failure:
-    headers = {"Location": "https://elsewhere.invalid/?{}"} if 300 <= status < 400 else {}  # noqa: PLR2004 - RFC 9110
+    headers = {"Location": "https://elsewhere.invalid/?{}"} if 300 <= status < 400 else {}
 
     def answer(request: Request) -> bytes:
         filled = {name: value.format(one_line(request.whole)) for name, value in headers.items()}
@@ -118,31 +118,8 @@ def _with_header(status: int, name: str) -> list[Failure]:
     ]
 
 
-STATUSES = (
-    200,
-    201,
-    204,
-    226,
-    300,
-    302,
-    307,
-    308,
-    400,
-    401,
-    402,
-    403,
-    404,
-    405,
-    407,
-    408,
-    409,
-    410,
-    413,
-    414,
-    415,
-    418,
-)
-STATUSES += (422, 429, 431, 451, 500, 501, 502, 503, 504, 505, 599, 999)
+STATUSES = [200, 201, 204, 226, 300, 302, 307, 308, 400, 401, 402, 403, 404, 405, 407, 408, 409, 410, 413, 414, 415]
+STATUSES += [418, 422, 429, 431, 451, 500, 501, 502, 503, 504, 505, 599, 999]
 
 FAILURES = [
     *map(_with_status, STATUSES),

@@ -1,14 +1,13 @@
-"""Looks for secrets: in which forms they may turn up, and in how many places an object or an exception can tell them."""
+"""Looks for secrets: in which forms they turn up, and in which places objects and exceptions can tell them."""
 
 import base64
 import copy
 import pickle
 import re
 import traceback
-import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, quote_plus
 
 import hubpass
@@ -76,16 +75,9 @@ class Canaries:
 def texts_of_value(value: object) -> Iterator[str]:
     """What an object says of itself, however it is asked, and what its attributes say."""
     yield from _said_by(value)
-    for name in dir(value):
-        # The words of a class's documentation are ours.
-        if name not in {"__doc__", "__class__"}:
-            try:
-                attribute = getattr(value, name)
-            except Exception as error:  # noqa: BLE001 - an attribute that refuses to be read says so in a text
-                yield repr(error)
-            else:
-                if not isinstance(attribute, types.MethodWrapperType | types.BuiltinMethodType):
-                    yield from _said_by(attribute)
+    # The words of a class's documentation are ours.
+    for name in set(dir(value)) - {"__doc__", "__class__"}:
+        yield _outcome(lambda name=name: "\n".join(_said_by(getattr(value, name))))  # type: ignore[misc]
     yield from texts_of_copies(value)
 
 
@@ -95,16 +87,20 @@ def _said_by(value: object) -> Iterator[str]:
 
 def texts_of_copies(value: object) -> Iterator[str]:
     """What travels when an object is pickled or copied; what refuses to says that."""
-    for protocol in (0, pickle.HIGHEST_PROTOCOL):
-        try:
-            yield pickle.dumps(value, protocol).decode("latin-1")
-        except Exception as error:  # noqa: BLE001 - whatever refuses
-            yield repr(error)
-    for copied in (copy.copy, copy.deepcopy):
-        try:
-            yield repr(copied(value))
-        except Exception as error:  # noqa: BLE001 - whatever refuses
-            yield repr(error)
+    ways: list[Callable[[], str]] = [
+        lambda: pickle.dumps(value, 0).decode("latin-1"),
+        lambda: pickle.dumps(value, pickle.HIGHEST_PROTOCOL).decode("latin-1"),
+        lambda: repr(copy.copy(value)),
+        lambda: repr(copy.deepcopy(value)),
+    ]
+    yield from map(_outcome, ways)
+
+
+def _outcome(way: Callable[[], str]) -> str:
+    try:
+        return way()
+    except Exception as error:  # noqa: BLE001 - whatever refuses, and with whatever
+        return f"{error!r} {error.args}"
 
 
 def chain_of(error: BaseException) -> Iterator[BaseException]:
@@ -142,11 +138,7 @@ def variables_of_our_frames(error: BaseException) -> Iterator[str]:
     for one in chain_of(error):
         for frame, _ in traceback.walk_tb(one.__traceback__):
             if frame.f_code.co_filename.startswith(PACKAGE):
-                yield from (f"{frame.f_code.co_name}: {name} = {_shown(v)}" for name, v in frame.f_locals.items())
-
-
-def _shown(value: Any) -> str:
-    try:
-        return repr(value)
-    except Exception as error:  # noqa: BLE001 - as `traceback` does
-        return repr(error)
+                yield from (
+                    f"{frame.f_code.co_name}: {name} = {_outcome(partial(repr, v))}"
+                    for name, v in frame.f_locals.items()
+                )

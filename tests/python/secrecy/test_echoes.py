@@ -1,6 +1,7 @@
 """Every answer that fails a call, from an Azure that repeats what it was sent: none of our texts may hold a secret."""
 
 import sys
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -33,7 +34,7 @@ def failing_calls(client: Client, route: Route) -> list[HubpassError]:
     def send() -> None:
         client.send_to_all(MESSAGE, MESSAGE, {"a": MESSAGE}, excluded=[MESSAGE])
 
-    calls = [send] if route == "send" else [client.warm_up, lambda: client.negotiate("ada")]
+    calls: list[Callable[[], object]] = [send] if route == "send" else [client.warm_up, lambda: client.negotiate("ada")]
     if route in {"token", "managed_identity"}:
         calls.append(send)
     raised = []

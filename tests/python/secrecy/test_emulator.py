@@ -72,7 +72,7 @@ def test_what_it_writes_down_after_failures_of_all_kinds(client_kind: ClientKind
         for route in ("token", "access_key", "send"):
             for fault in ({"status": 400, "body": "echo"}, {"drop": True}, {"garbage": True}, {"status": 503}):
                 client = connected(client_kind, azure, emulator.entra_connection_string)
-                control.fail_next(route, times=2, **fault)  # type: ignore[arg-type]  # the table is right
+                control.fail_next(route, times=2, **fault)
                 with pytest.raises(HubpassError):
                     client.send_to_all("say") if route == "send" else client.warm_up()
                 control.clear_faults()
@@ -83,7 +83,9 @@ def test_what_it_writes_down_after_failures_of_all_kinds(client_kind: ClientKind
         azure.ask_key(emulator.client_secret)
         azure.http.get(f"{azure.endpoint}/{emulator.client_secret}?access_token={azure.token()}&x={azure.key}")
         azure.negotiate(azure.key)
-        azure.tls.post(f"{emulator.authority}/{emulator.client_secret}/oauth2/v2.0/token?a={azure.key}", data={"a": "b"})
+        azure.tls.post(
+            f"{emulator.authority}/{emulator.client_secret}/oauth2/v2.0/token?a={azure.key}", data={"a": "b"}
+        )
         texts = [*map(repr, control.journal()), repr(control.state()), *emulator.log_lines]
         texts += [repr(control.temporary_keys()), repr(control.rotate_keys()), repr(control.add_application())]
         assert secrets.find(texts) == []

@@ -6,6 +6,7 @@ import pickle
 import pprint
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import azure.core.exceptions  # noqa: F401 - with it our errors are azure-core's as well
@@ -57,17 +58,20 @@ def test_an_answer_gives_its_token_only_on_the_documented_ways(
     assert secrets.find(shown) == []
     assert answer.kid == (None if identity == "shared_key" else KID)
     # The ways on which it is meant to leave.
-    for text in (answer.access_token, answer["accessToken"], json.dumps(answer), repr(dict(answer)), repr(answer.copy())):
+    for text in (
+        answer.access_token,
+        answer["accessToken"],
+        json.dumps(answer),
+        repr(dict(answer)),
+        repr(answer.copy()),
+    ):
         assert secrets.find([text])
 
 
 def _makers() -> dict[str, Callable[[], Any]]:
     """For each public class an object that was made with secrets wherever it takes any."""
     errors = [name for name in hubpass.__all__ if name.endswith("Error")]
-    found: dict[str, Callable[[], Any]] = {
-        name: lambda name=name: getattr(hubpass, name)("message", code="throttled", status=429, hint="hint")
-        for name in errors
-    }
+    found = {name: partial(getattr(hubpass, name), "message", code="throttled", hint="hint") for name in errors}
     key = AzureKeyCredential(ACCESS_KEY)
     return {
         **found,

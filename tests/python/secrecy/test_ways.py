@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from typing_extensions import Self
 
 from entra.clients import Client, Events, credential_of
 from hubpass import HubpassError
@@ -98,7 +99,7 @@ class Proxy:
         self.port = int(self._server.getsockname()[1])
         self._thread = threading.Thread(target=self._serve)
 
-    def __enter__(self) -> "Proxy":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
