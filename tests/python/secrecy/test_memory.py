@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from emulator.support import Azure
+from hubpass.emulator import Emulator
 from secrecy.clients import Echoed
 from secrecy.echoing_azure import ACCESS_TOKEN, CLIENT_SECRET, TEMPORARY_KEY
 from secrecy.memory import Found, copies_of
@@ -72,13 +74,14 @@ def let_go_on(program: "subprocess.Popen[str]") -> None:
     program.stdin.flush()
 
 
-def copies_before_and_after(kind: ClientKind, echo: Echoed, secrets: list[str]) -> dict[str, tuple[list[Found], ...]]:
+def environment_of(echo: Echoed) -> dict[str, str]:
+    return {"APPLICATION": echo.azure.application, "AUTHORITY": echo.azure.authority, "CA_FILE": echo.ca_file}
+
+
+def copies_before_and_after(
+    kind: ClientKind, environment: dict[str, str], secrets: list[str]
+) -> dict[str, tuple[list[Found], ...]]:
     """The copies of each secret while a client holds it, and after it was closed and dropped."""
-    environment = {
-        "APPLICATION": echo.azure.application,
-        "AUTHORITY": echo.azure.authority,
-        "CA_FILE": echo.ca_file,
-    }
     program = start(SCRIPT.format(module=kind.module), environment=environment, with_input=True)
     say(program, "held")
     held = {secret: reads(program, secret) for secret in secrets}
@@ -94,15 +97,37 @@ def bare(found: list[Found], is_elsewhere: Callable[[Found], bool] = is_in_a_mes
 
 
 def test_our_copies_are_wiped(client_kind: ClientKind, echo: Echoed) -> None:
-    for held, gone in copies_before_and_after(client_kind, echo, [TEMPORARY_KEY, ACCESS_TOKEN]).values():
+    secrets = [TEMPORARY_KEY, ACCESS_TOKEN]
+    for held, gone in copies_before_and_after(client_kind, environment_of(echo), secrets).values():
         # The search finds what is there: the text that the client holds.
         assert bare(held)
         assert bare(gone) == []
 
 
+def test_a_long_token_leaves_no_copy_outside_of_messages(client_kind: ClientKind) -> None:
+    """Memory of its size is used again later than that of a short one, so that copies which nobody wipes are seen."""
+    with Emulator() as emulator:
+        azure = Azure(emulator)
+        environment = {
+            "APPLICATION": emulator.entra_connection_string,
+            "AUTHORITY": emulator.authority,
+            "CA_FILE": emulator.ca_file,
+        }
+        # All tokens of one signing key have the same header.
+        header = azure.entra_token().split(".")[0]
+        [(held, gone)] = copies_before_and_after(client_kind, environment, [header]).values()
+        azure.close()
+
+    def is_elsewhere(copy: Found) -> bool:
+        return copy.before.endswith((b'"access_token":"', b"authorization: Bearer "))
+
+    assert bare(held, is_elsewhere)
+    assert bare(gone, is_elsewhere) == []
+
+
 def test_the_client_secret_is_wiped_as_far_as_it_is_ours(client_kind: ClientKind, echo: Echoed) -> None:
     """Its connection string is a Python text, and the crate for Entra makes a form of it; both stay."""
-    [(held, gone)] = copies_before_and_after(client_kind, echo, [CLIENT_SECRET]).values()
+    [(held, gone)] = copies_before_and_after(client_kind, environment_of(echo), [CLIENT_SECRET]).values()
 
     def is_elsewhere(copy: Found) -> bool:
         return copy.before.endswith((b"ClientSecret=", b"client_secret=")) or copy.after.startswith((b";Version", b"&"))
