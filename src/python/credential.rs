@@ -145,11 +145,11 @@ impl AsyncCredential {
         // Without a client nobody waits: the delivery is dropped, which says so.
         let Some((credential, context)) = self.references.credential(py)? else { return Ok(holder) };
         let method = token_method(&credential)?;
-        let begin = py.import("hubpass.aio._bridge")?.getattr("begin_token")?;
-        let arguments = (begin, method, &self.scope, delivery, &holder);
+        let beginner = py.import("hubpass.aio._bridge")?.getattr("token_beginner")?;
+        let begin = beginner.call1((method, &self.scope, delivery, &holder))?;
         let keywords = PyDict::new(py);
         keywords.set_item("context", context)?;
-        caller.event_loop.bind(py).call_method("call_soon_threadsafe", arguments, Some(&keywords))?;
+        caller.event_loop.bind(py).call_method("call_soon_threadsafe", (begin,), Some(&keywords))?;
         Ok(holder)
     }
 }

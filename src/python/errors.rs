@@ -59,12 +59,6 @@ impl From<Error> for PyErr {
     }
 }
 
-/// Reports an exception that nobody can catch, as Python reports those of `__del__`.
-#[pyfunction]
-pub fn write_unraisable(error: Bound<'_, PyAny>, source: &Bound<'_, PyAny>) {
-    PyErr::from_value(error).write_unraisable(source.py(), Some(source));
-}
-
 /// Every code with the name of its class, for the test that compares both with the documentation.
 #[pyfunction]
 pub fn error_codes() -> HashMap<&'static str, &'static str> {

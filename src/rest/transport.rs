@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use azure_core::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest::{Client, ClientBuilder, redirect};
 use url::Url;
@@ -120,15 +121,19 @@ impl HttpTransport {
             builder = builder.timeout(limit);
         }
         if let Some(body) = &request.body {
-            builder = builder.header(CONTENT_TYPE, body.content_type).body(body.text.expose().to_owned());
+            builder = builder.header(CONTENT_TYPE, body.content_type).body(wiped_copy(&body.text));
         }
         let mut response = builder.send().await.map_err(failed)?;
+        let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+        let capacity = announced.map_or(BODY_MAX, |length| length.min(BODY_MAX));
         let mut answer = Answer {
             status: response.status().as_u16(),
             www_authenticate: text(response.headers(), &WWW_AUTHENTICATE),
             retry_after: text(response.headers(), &RETRY_AFTER),
-            error_code: text(response.headers(), &HeaderName::from_static("x-ms-error-code")),
-            body: Zeroizing::default(),
+            error_code: text(response.headers(), &HeaderName::from_static("x-ms-error-code"))
+                .filter(|code| !request.holds(code)),
+            // A buffer that grew would leave what it held behind, unwiped.
+            body: Zeroizing::new(Vec::with_capacity(capacity)),
         };
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             let room = BODY_MAX - answer.body.len();
@@ -160,7 +165,8 @@ impl Transport for HttpTransport {
 
 /// A header's value that no log of the HTTP library shows.
 fn header_value(value: &Secret) -> Result<HeaderValue> {
-    let mut value = HeaderValue::from_str(value.expose()).map_err(|_| {
+    let sendable = value.expose().is_ascii().then(|| HeaderValue::from_maybe_shared(wiped_copy(value)).ok()).flatten();
+    let mut value = sendable.ok_or_else(|| {
         Error::new(
             Code::CredentialUnsupported,
             "The credential's token has characters that no HTTP header can carry.",
@@ -169,6 +175,11 @@ fn header_value(value: &Secret) -> Result<HeaderValue> {
     })?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+/// A copy for the HTTP library, which is wiped when the library drops it.
+fn wiped_copy(secret: &Secret) -> Bytes {
+    Bytes::from_owner(Zeroizing::new(secret.expose().as_bytes().to_vec()))
 }
 
 /// Nothing secret leaves this machine in the clear.

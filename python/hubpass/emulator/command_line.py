@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 
@@ -15,7 +16,13 @@ _SERVER_PACKAGES = frozenset({"starlette", "uvicorn", "wsproto", "h11", "cryptog
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the local Azure until it is stopped; returns the exit code."""
-    parsed = _parser().parse_args(arguments)
+    parser = _parser()
+    parsed = parser.parse_args(arguments)
+    if parsed.access_key_from_input:
+        try:
+            parsed.access_key = _access_key_from_input()
+        except argparse.ArgumentTypeError as error:
+            parser.error(str(error))
     try:
         from hubpass.emulator import server
         from hubpass.emulator.addresses import NotLoopbackError
@@ -62,7 +69,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="loopback address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=_port, default=0, help="port of the service (default: the system picks one)")
     parser.add_argument("--control-port", type=_port, default=0, help="port of the control API (default: picked)")
-    parser.add_argument("--access-key", type=_access_key, help="primary access key (default: random for each run)")
+    keys = parser.add_mutually_exclusive_group()
+    keys.add_argument(
+        "--access-key",
+        type=_access_key,
+        help="primary access key (default: random for each run); whoever may list processes sees it here",
+    )
+    keys.add_argument(
+        "--access-key-from-input",
+        action="store_true",
+        help="read the primary access key, as a JSON string, from the first line of standard input",
+    )
     parser.add_argument(
         "--service-mode",
         choices=["Serverless", "Default"],
@@ -110,6 +127,16 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < float("inf"):
         raise argparse.ArgumentTypeError("a positive number of seconds is needed")
     return seconds
+
+
+def _access_key_from_input() -> str:
+    try:
+        key = json.loads(sys.stdin.buffer.readline())
+    except ValueError:
+        key = None
+    if not isinstance(key, str):
+        raise argparse.ArgumentTypeError("the first line of standard input is not an access key as a JSON string")
+    return _access_key(key)
 
 
 def _access_key(text: str) -> str:

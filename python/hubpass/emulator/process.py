@@ -70,7 +70,6 @@ class Emulator:
     ) -> None:
         self._arguments = ["--host", host, "--port", str(port), "--service-mode", service_mode]
         optional = {
-            "--access-key": access_key,
             "--ping-interval": ping_interval,
             "--client-timeout": client_timeout,
             "--handshake-timeout": handshake_timeout,
@@ -80,8 +79,11 @@ class Emulator:
         }
         for name, value in optional.items():
             if value is not None:
-                # One argument, because a key may begin with a hyphen.
                 self._arguments.append(f"{name}={value}")
+        self._access_key = access_key
+        if access_key is not None:
+            # Whoever may list processes sees their arguments.
+            self._arguments.append("--access-key-from-input")
         if roles is not None:
             self._arguments.extend([f"--role={role}" for role in roles] or ["--no-roles"])
         if local_auth_disabled:
@@ -120,6 +122,7 @@ class Emulator:
             errors="replace",
             env=_environment(),
         )
+        self._pass_key(self._process.stdin)
         self._follow(self._process.stdout, self._take_output)
         self._follow(self._process.stderr, self._take_log)
         line: str | None = None
@@ -242,6 +245,14 @@ class Emulator:
         if self._process is None:
             raise EmulatorError("this emulator is not started")
         return self._process.pid
+
+    def _pass_key(self, stream: IO[str] | None) -> None:
+        """Write the access key as the first line of the input; in JSON it is one line, whatever is in it."""
+        # A process that has ended already says why on its standard error.
+        with contextlib.suppress(OSError):
+            if stream is not None and self._access_key is not None:
+                stream.write(json.dumps(self._access_key) + "\n")
+                stream.flush()
 
     def _take_output(self, line: str | None) -> None:
         self._output.put(line)
