@@ -49,7 +49,8 @@ def entra(azure: Azure) -> Iterator[Azure]:
     )
     for object_id in identities:
         control.remove_role(object_id)
-        control.assign_role(object_id, "SignalR Service Owner")
+        for role in ("SignalR Service Owner", "Web PubSub Service Owner"):
+            control.assign_role(object_id, role)
 
 
 @pytest.fixture
