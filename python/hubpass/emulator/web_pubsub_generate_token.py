@@ -8,16 +8,15 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from hubpass.emulator.authentication import single_query_value
 from hubpass.emulator.interception import call_of
-from hubpass.emulator.rest_errors import check_api_version, refuse_rest
+from hubpass.emulator.rest_errors import refuse_rest
 from hubpass.emulator.routes import Match
 from hubpass.emulator.service import Service
 from hubpass.emulator.web_pubsub_authentication import entra_caller, rest_hub
 from hubpass.emulator.web_pubsub_identity import is_group_name
+from hubpass.emulator.web_pubsub_query import check_version, query_value
 from hubpass.emulator.web_pubsub_tokens import TokenOrder
 
-API_VERSIONS = ("2021-10-01", "2022-11-01", "2023-07-01", "2024-01-01", "2024-12-01")
 _DEFAULT_MINUTES = 60
 _MOST_MINUTES = 2**31 - 1
 
@@ -28,18 +27,18 @@ async def generate_token(service: Service, request: Request, match: Match) -> Re
     call.hub = match.parameters["hub"].lower()
     entra_caller(service, request, match)
     hub = rest_hub(match)
-    check_api_version(single_query_value(request, "api-version", required=False), API_VERSIONS)
-    _check_client_type(single_query_value(request, "clientType", required=False))
+    check_version(request)
+    _check_client_type(query_value(request, "clientType"))
     groups = request.query_params.getlist("group")
     if not all(is_group_name(group) for group in groups):
         refuse_rest(400, "Error.BadRequest", "The query parameter group is not a valid group name.")
-    call.user_id = single_query_value(request, "userId", required=False) or None
+    call.user_id = query_value(request, "userId") or None
     order = TokenOrder(
         audience=f"{service.web_pubsub.address.url}/client/hubs/{hub}",
         user_id=call.user_id,
         roles=request.query_params.getlist("role"),
         groups=groups,
-        lifetime=60 * _minutes(single_query_value(request, "minutesToExpire", required=False)),
+        lifetime=60 * _minutes(query_value(request, "minutesToExpire")),
     )
     token = service.web_pubsub.issuer.issue(order, call.object_id or "", service.clock.now())
     return JSONResponse({"token": token})

@@ -9,17 +9,16 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hubpass.emulator.authentication import single_query_value
 from hubpass.emulator.interception import call_of
 from hubpass.emulator.rest_api import read_body
-from hubpass.emulator.rest_errors import check_api_version, error_response, refuse_rest
+from hubpass.emulator.rest_errors import error_response, refuse_rest
 from hubpass.emulator.routes import Match
 from hubpass.emulator.service import Service
 from hubpass.emulator.web_pubsub_authentication import rest_caller, rest_hub
 from hubpass.emulator.web_pubsub_connections import WebPubSubConnection
-from hubpass.emulator.web_pubsub_generate_token import API_VERSIONS
 from hubpass.emulator.web_pubsub_identity import is_group_name
 from hubpass.emulator.web_pubsub_messages import Data, Message, parse_json
+from hubpass.emulator.web_pubsub_query import check_version, query_value
 
 _LONGEST_TTL = 300
 _CLOSED_BY_SERVER = "Closed by a server."
@@ -94,7 +93,7 @@ async def user_exists(service: Service, request: Request, match: Match) -> Respo
 async def close_connection(service: Service, request: Request, match: Match) -> Response:
     """End a connection: 204, also if there is none. The reason of the query reaches the client."""
     hub = _admit(service, request, match)
-    reason = single_query_value(request, "reason", required=False) or _CLOSED_BY_SERVER
+    reason = query_value(request, "reason") or _CLOSED_BY_SERVER
     connection = service.web_pubsub.connections.get(hub, match.parameters["connection"])
     if connection is not None:
         service.web_pubsub.connections.close(connection, reason)
@@ -107,7 +106,7 @@ def _admit(service: Service, request: Request, match: Match) -> str:
     call.hub = match.parameters["hub"].lower()
     rest_caller(service, request, match)
     hub = rest_hub(match)
-    check_api_version(single_query_value(request, "api-version", required=False), API_VERSIONS)
+    check_version(request)
     return hub
 
 
@@ -129,7 +128,7 @@ def _check_options(request: Request) -> None:
     """
     if "filter" in request.query_params:
         refuse_rest(501, "Error.NotImplemented", "The local Azure does not support the query parameter filter.")
-    ttl = single_query_value(request, "messageTtlSeconds", required=False)
+    ttl = query_value(request, "messageTtlSeconds")
     if ttl is not None and not (ttl.isascii() and ttl.isdigit() and int(ttl) <= _LONGEST_TTL):
         refuse_rest(400, "Error.BadRequest", f"messageTtlSeconds must be from 0 to {_LONGEST_TTL}.")
 

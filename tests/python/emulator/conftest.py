@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from emulator.support import Azure
+from emulator.web_pubsub_support import PubSub
 from hubpass.emulator import Emulator
 
 
@@ -29,6 +30,12 @@ def azure(shared_azure: Azure) -> Iterator[Azure]:
     control.set_service_mode("Serverless")
     # A connection that outlives its test would receive the messages of the next one.
     control.wait_for_connections(0)
+
+
+@pytest.fixture
+def pubsub(azure: Azure) -> PubSub:
+    """Web PubSub of the same emulator."""
+    return PubSub(azure)
 
 
 @pytest.fixture
