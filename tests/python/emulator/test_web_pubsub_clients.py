@@ -313,14 +313,16 @@ def test_a_reliable_client_comes_back_to_what_it_missed(pubsub: PubSub) -> None:
 
 
 def test_a_newer_websocket_takes_the_connection_over(pubsub: PubSub) -> None:
-    with pubsub.client(subprotocol="reliable") as client:
-        with pubsub.socket(None, query=recovery(client), subprotocols=[RELIABLE]) as again:
-            assert again.is_silent()
-            poll(lambda: client.websocket.close_code is not None, "the older WebSocket is still open")
-            assert client.websocket.close_code == 1006
-            assert len(pubsub.control.connections()) == 1
-            assert pubsub.send().status_code == 202
-            assert again.hear()["data"] == "hello"
+    with (
+        pubsub.client(subprotocol="reliable") as client,
+        pubsub.socket(None, query=recovery(client), subprotocols=[RELIABLE]) as again,
+    ):
+        assert again.is_silent()
+        poll(lambda: client.websocket.close_code is not None, "the older WebSocket is still open")
+        assert client.websocket.close_code == 1006
+        assert len(pubsub.control.connections()) == 1
+        assert pubsub.send().status_code == 202
+        assert again.hear()["data"] == "hello"
 
 
 @pytest.mark.parametrize("changes", [{"awps_reconnection_token": "x"}, {"awps_connection_id": "x"}], ids=str)

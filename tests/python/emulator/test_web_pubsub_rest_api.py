@@ -284,7 +284,7 @@ ACTIONS = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "action", "status"), ACTIONS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("method", "path", "action", "status"), ACTIONS, ids=str)
 def test_an_identity_needs_the_data_action(entra: Azure, method: str, path: str, action: str, status: int) -> None:
     pubsub, control = PubSub(entra), entra.control
     token = entra.entra_token(scope=SCOPE)

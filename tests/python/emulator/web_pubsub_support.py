@@ -1,4 +1,4 @@
-"""What the tests of Web PubSub share: tokens made by PyJWT, requests over real sockets, and a client that says anything."""
+"""What the tests of Web PubSub share: tokens made by PyJWT, requests over real sockets, and a bare client."""
 
 from __future__ import annotations
 
