@@ -30,8 +30,6 @@ _NORMAL_CLOSURE, _NO_STATUS = 1000, 1005
 _INVALID_TYPE, _INVALID_PAYLOAD, _POLICY_VIOLATION, _TOO_BIG, _INTERNAL_ERROR = 1003, 1007, 1008, 1009, 1011
 # How long a client may take to answer a close frame before its connection is cut.
 _FAREWELL_SECONDS = 2.0
-# What a close frame has room for beside its code (RFC 6455, 5.5).
-_MOST_REASON_BYTES = 123
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,8 @@ class WebPubSubSession:
                 self._ended_by = self._ended_by or f"closed: {item.reason}"
                 if item.announced and self._connection.subprotocol is not None:
                     await self._websocket.send_text(messages.disconnected(item.reason))
-                await self._websocket.close(item.code, _close_reason(item.reason))
+                # As much of the reason as a close frame has room for: the WebSocket layer sees to that.
+                await self._websocket.close(item.code, item.reason)
                 return
             if isinstance(item, str):
                 await self._websocket.send_text(item)
@@ -221,8 +220,3 @@ class WebPubSubSession:
                 action=action,
             )
         )
-
-
-def _close_reason(text: str) -> str:
-    """As much of `text` as fits into a close frame."""
-    return text.encode()[:_MOST_REASON_BYTES].decode("utf-8", "ignore")
