@@ -221,7 +221,7 @@ class WebPubSubConnections:
 
     def open(self) -> list[WebPubSubConnection]:
         """The connections that have a WebSocket, oldest first."""
-        return [connection for connection in self._known.values() if connection.socket is not None]
+        return [connection for connection in self._present() if connection.socket is not None]
 
     def get(self, hub: str, connection_id: str) -> WebPubSubConnection | None:
         """The connection of the hub with this id, with or without a WebSocket."""
@@ -229,11 +229,7 @@ class WebPubSubConnections:
 
     def of_hub(self, hub: str) -> list[WebPubSubConnection]:
         """The connections of the hub, including those that wait to be taken up again."""
-        earliest = self._clock.now() - RECOVERY_SECONDS
-        for connection in list(self._known.values()):
-            if connection.lost_at is not None and connection.lost_at < earliest:
-                del self._known[connection.connection_id]
-        return [connection for connection in self._known.values() if connection.hub == hub]
+        return [connection for connection in self._present() if connection.hub == hub]
 
     def of_group(self, hub: str, group: str) -> list[WebPubSubConnection]:
         """The connections in a group; a group exists as long as there are any."""
@@ -266,3 +262,11 @@ class WebPubSubConnections:
             else:
                 self.end(connection, WebPubSubClose(_POLICY_VIOLATION, "The client does not read its messages."))
         return delivered
+
+    def _present(self) -> list[WebPubSubConnection]:
+        """All connections, oldest first, once those are forgotten whose clients did not come back in time."""
+        earliest = self._clock.now() - RECOVERY_SECONDS
+        for connection in list(self._known.values()):
+            if connection.lost_at is not None and connection.lost_at < earliest:
+                del self._known[connection.connection_id]
+        return list(self._known.values())

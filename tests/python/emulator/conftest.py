@@ -33,9 +33,13 @@ def azure(shared_azure: Azure) -> Iterator[Azure]:
 
 
 @pytest.fixture
-def pubsub(azure: Azure) -> PubSub:
+def pubsub(azure: Azure) -> Iterator[PubSub]:
     """Web PubSub of the same emulator."""
-    return PubSub(azure)
+    yield PubSub(azure)
+    # A reliable client that went without a farewell is waited for, and would be sent the messages of the next test.
+    azure.control.wait_for_connections(0)
+    azure.control.advance_clock(31)
+    azure.control.wait_for_connections(0)
 
 
 @pytest.fixture
