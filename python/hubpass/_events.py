@@ -8,7 +8,7 @@ from collections import deque
 from contextlib import suppress
 from functools import partial
 
-from hubpass import _threads
+from hubpass import _native, _threads
 from hubpass.models import Event
 
 # Type checkers know the name; to import it from `typing` would double the time that the package takes to import.
@@ -73,7 +73,7 @@ class Teller:
                 name, attributes = waiting.popleft()
                 self._tell(name, attributes)
             except BaseException as error:  # noqa: BLE001, PERF203 - what ends one event must not end the next
-                _report(error, self._callback)
+                _native.write_unraisable(error, self._callback)
 
     def _has_more(self, waiting: deque[tuple[str, Mapping[str, object]]], idle: list[None]) -> bool:
         """Put the token back, and take it again if an event has come just before. Says whether it was taken again."""
@@ -106,14 +106,3 @@ class Teller:
         changed = is_trouble is None or is_trouble != was_trouble
         level = logging.WARNING if is_trouble else logging.INFO
         logging.getLogger(logger).log(level if changed else logging.DEBUG, message, attributes)
-
-
-def _report(error: BaseException, source: object) -> None:
-    """Report an exception that nobody can catch, as Python reports those of ``__del__``.
-
-    In Python and not through the core: a thread that the end of the interpreter stops in the middle of it must have no
-    frames of Rust to be unwound through.
-    """
-    arguments = sys.UnraisableHookArgs((type(error), error, error.__traceback__, None, source))
-    with suppress(Exception):
-        sys.unraisablehook(arguments)

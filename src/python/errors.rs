@@ -8,6 +8,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyAnyMethods;
 
 use crate::error::{Code, Error, ErrorKind};
+use crate::python::exit;
 
 /// The name of the Python class for a family of errors.
 fn class_name(kind: ErrorKind) -> &'static str {
@@ -57,6 +58,15 @@ impl From<Error> for PyErr {
     fn from(error: Error) -> Self {
         Python::attach(|py| to_exception(py, &error))
     }
+}
+
+/// Reports an exception that nobody can catch, as Python reports those of `__del__`. At the end of the interpreter it is
+/// not reported any more.
+#[pyfunction]
+pub fn write_unraisable(error: Bound<'_, PyAny>, source: &Bound<'_, PyAny>) -> PyResult<()> {
+    let _inside = exit::enter(source.py())?;
+    PyErr::from_value(error).write_unraisable(source.py(), Some(source));
+    Ok(())
 }
 
 /// Every code with the name of its class, for the test that compares both with the documentation.

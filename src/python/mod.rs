@@ -37,6 +37,8 @@ mod _native {
     #[pymodule_export]
     use super::errors::error_codes;
     #[pymodule_export]
+    use super::errors::write_unraisable;
+    #[pymodule_export]
     use super::exit::shut_down;
     #[pymodule_export]
     use super::negotiation::PendingNegotiation;

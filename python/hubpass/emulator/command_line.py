@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from hubpass.emulator.permissions import BUILT_IN_ROLES, SERVICE_OWNER
+from hubpass.emulator.permissions import BUILT_IN_ROLES, DEFAULT_ROLES
 
 INSTALL_HINT = 'pip install "hubpass[emulator]"'
 _HIGHEST_PORT = 65535
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ),
         key_life=parsed.key_life,
         key_issue_for=parsed.key_issue_for,
-        roles=() if parsed.no_roles else tuple(parsed.role or (SERVICE_OWNER,)),
+        roles=() if parsed.no_roles else tuple(parsed.role or DEFAULT_ROLES),
         local_auth_disabled=parsed.disable_local_auth,
         exit_with_parent=parsed.exit_with_parent,
     )
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m hubpass.emulator",
-        description="A strict local Azure SignalR Service. Prints a JSON line when ready; logs go to stderr.",
+        description="A strict local Azure SignalR and Web PubSub. Prints a JSON line when ready; logs go to stderr.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="loopback address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=_port, default=0, help="port of the service (default: the system picks one)")
@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         "--role",
         action="append",
         choices=BUILT_IN_ROLES,
-        help=f"role of the application and of the managed identities, repeatable (default: {SERVICE_OWNER})",
+        help=f"role of the application and of the managed identities, repeatable (default: {', '.join(DEFAULT_ROLES)})",
     )
     roles.add_argument("--no-roles", action="store_true", help="start without any role assignment")
     parser.add_argument("--disable-local-auth", action="store_true", help="refuse the static access keys: Entra only")

@@ -34,6 +34,8 @@ class Emulator:
         client = SignalRServiceClient.from_connection_string(azure.connection_string, "chat")
     ```
 
+    Beside Azure SignalR Service it plays Azure Web PubSub, at an address and with access keys of its own.
+
     It has an Entra of its own, whose one application and two managed identities can do everything unless
     `roles` says otherwise. Entra is reached over https; `ca_file` is the certificate to trust.
 
@@ -42,7 +44,8 @@ class Emulator:
     `ping_interval`, `client_timeout`, `handshake_timeout` and `poll_timeout` in seconds (defaults: those of ASP.NET
     Core SignalR);
     `key_life` and `key_issue_for`, seconds for which a temporary access key signs (default 5400) and is given
-    out (default 300); `roles`, the built-in roles of all identities (default: `SignalR Service Owner`);
+    out (default 300); `roles`, the built-in roles of all identities (default: `SignalR Service Owner` and
+    `Web PubSub Service Owner`);
     `local_auth_disabled`, whether the static keys are refused (default: no);
     `start_timeout`, seconds to wait for the emulator to be ready; `show_log`, whether its log goes to this
     process's standard error as well.
@@ -226,6 +229,31 @@ class Emulator:
     def user_assigned_resource_id(self) -> str:
         """The Azure resource id of the user-assigned managed identity."""
         return str(self._ready["user_assigned_resource_id"])
+
+    @property
+    def web_pubsub_endpoint(self) -> str:
+        """Scheme, host and port of Web PubSub, such as `http://127.0.0.1:41235`."""
+        return str(self._ready["web_pubsub_endpoint"])
+
+    @property
+    def web_pubsub_connection_string(self) -> str:
+        """The connection string with the primary key of Web PubSub as it was at the start."""
+        return str(self._ready["web_pubsub_primary_connection_string"])
+
+    @property
+    def web_pubsub_secondary_connection_string(self) -> str:
+        """The connection string with the secondary key of Web PubSub as it was at the start."""
+        return str(self._ready["web_pubsub_secondary_connection_string"])
+
+    @property
+    def web_pubsub_entra_connection_string(self) -> str:
+        """The connection string of Web PubSub with the application's client secret."""
+        return str(self._ready["web_pubsub_entra_connection_string"])
+
+    @property
+    def web_pubsub_managed_identity_connection_string(self) -> str:
+        """The connection string of Web PubSub with the system-assigned managed identity."""
+        return str(self._ready["web_pubsub_managed_identity_connection_string"])
 
     @property
     def control(self) -> ControlClient:

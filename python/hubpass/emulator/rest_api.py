@@ -32,7 +32,7 @@ async def send_to_all(service: Service, request: Request, match: Match) -> Respo
     call.hub = key
     check_api_version(single_query_value(request, "api-version", required=False))
     _check_content_type(request.headers.get("content-type", ""))
-    target, arguments = _parse_message(await _read_body(request))
+    target, arguments = _parse_message(await read_rest_body(request))
     call.target = target
     excluded = frozenset(request.query_params.getlist("excluded"))
     delivered = service.connections.broadcast(key, target, arguments, excluded)
@@ -49,7 +49,8 @@ def _check_content_type(content_type: str) -> None:
         refuse_rest(415, "Error.UnsupportedMediaType", "The local Azure reads application/json in UTF-8 only.")
 
 
-async def _read_body(request: Request) -> bytes:
+async def read_rest_body(request: Request) -> bytes:
+    """The body; raises `RefusedError` if it is not complete (400) or larger than 1 MiB (413)."""
     try:
         return await read_body(request, _MAX_BODY_BYTES)
     except BodyEndedError:

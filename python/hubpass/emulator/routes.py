@@ -21,7 +21,7 @@ class Route:
     `methods` of a WebSocket route is empty. `events` tells requests apart that differ in nothing but whether they
     accept `text/event-stream`; None takes both. `action` is the data action that an Entra identity needs there,
     or None where its token is of no use; such routes are for clients or for everybody, the others for
-    servers.
+    servers. An empty `shown_as` keeps a route that only refuses out of the list of what there is.
     """
 
     name: str
