@@ -85,6 +85,18 @@ test: lint ## run the gates and every test
 	@test -x $(CHROMIUM) || { echo 'test: the browser tests need $(CHROMIUM): sudo apt-get install chromium' >&2; exit 1; }
 	npm --prefix tests/clients test
 
+# A separate environment, because a third of its packages serve nothing else.
+.PHONY: hosts
+hosts: setup .venv-hosts/.installed ## prove the package in more servers, frameworks, task queues and a notebook
+	@PIP_QUIET=1 VIRTUAL_ENV=$(CURDIR)/.venv-hosts .venv-hosts/bin/maturin develop --quiet --features python,testing
+	.venv-hosts/bin/pytest --quiet tests/hosts
+
+.venv-hosts/.installed: requirements/dev.txt requirements/hosts.txt
+	echo 'setup: .venv-hosts'
+	$(PYTHON) -m venv --clear .venv-hosts
+	.venv-hosts/bin/python $(PIP_INSTALL) --requirement requirements/dev.txt --requirement requirements/hosts.txt
+	touch $@
+
 # Replay one day with HUBPASS_SEED=<seed> cargo test --features testing --test simulation the_day_of_the_seed.
 .PHONY: chaos
 chaos: setup ## ten thousand simulated days of trouble
@@ -101,6 +113,7 @@ bench: setup ## measure against the stated ratios
 	.ci/install_release_build .venv-bench
 	.venv-bench/bin/python benches/negotiate.py
 	.venv-bench/bin/python benches/import_time.py
+	.venv-bench/bin/python benches/leaks.py
 
 .PHONY: wheel
 wheel: setup $(VENV)/.installed-release ## build and prove dist/*.whl and dist/*.tar.gz
@@ -127,7 +140,7 @@ notices: ## rewrite THIRD_PARTY_NOTICES after a change of Cargo.lock
 
 .PHONY: clean
 clean: ## remove everything that these targets made in this directory
-	rm -rf target dist .venv .venv-bench .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+	rm -rf target dist .venv .venv-bench .venv-hosts .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 	rm -rf tests/clients/node_modules examples/chat/node_modules
 	rm -f python/hubpass/_native.abi3.so
 	find .ci benches examples python tests -name __pycache__ -prune -exec rm -rf {} +

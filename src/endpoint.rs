@@ -157,9 +157,27 @@ impl Endpoint {
         }
     }
 
-    /// Whether the endpoint is on the link of this machine, where a platform serves managed identities (RFC 3927).
+    /// The host: a name or an address.
+    pub fn address(&self) -> Option<Host<&str>> {
+        self.url.host()
+    }
+
+    /// The port, whether it is written or the scheme's own.
+    pub fn port(&self) -> Option<u16> {
+        self.url.port_or_known_default()
+    }
+
+    /// Whether the endpoint is on the link of this machine, where a platform serves managed identities (RFC 3927, and
+    /// RFC 4291 section 2.5.6 for IPv6).
     pub fn is_link_local(&self) -> bool {
-        matches!(self.url.host(), Some(Host::Ipv4(address)) if address.is_link_local())
+        match self.url.host() {
+            Some(Host::Ipv4(address)) => address.is_link_local(),
+            Some(Host::Ipv6(address)) => match IpAddr::V6(address).to_canonical() {
+                IpAddr::V4(address) => address.is_link_local(),
+                IpAddr::V6(address) => address.is_unicast_link_local(),
+            },
+            _ => false,
+        }
     }
 
     /// Whether what is sent there cannot be read on the way: https, or http that stays on this machine.

@@ -1,15 +1,17 @@
 //! The door of the environment: the only file that reads environment variables, at construction and on the caller's
 //! thread, because reading them later would race with a program that sets them.
 
+use std::path::PathBuf;
+
 use crate::secret::Secret;
 
-/// The variables that matter to a transport, as they were when the client was made.
+/// The variables that name a proxy, as they were when the client was made.
 ///
 /// `HTTP_PROXY` is not among them: plain http never leaves this machine, and no proxy stands before this machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProxyVariables {
-    /// `HTTPS_PROXY` (or lower case), else `ALL_PROXY`. Its URL may hold a password.
-    pub https: Option<Secret>,
+    /// `HTTPS_PROXY` (or lower case), else `ALL_PROXY`: its name, and its URL, which may hold a password.
+    pub https: Option<(&'static str, Secret)>,
     /// `NO_PROXY` (or lower case).
     pub exceptions: Option<String>,
 }
@@ -22,11 +24,30 @@ impl ProxyVariables {
 
     /// Reads an environment that somebody else describes. The lower-case name wins, as in curl.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
-        let either = |upper: &str, lower: &str| lookup(lower).or_else(|| lookup(upper));
+        let first = |names: &[&'static str]| names.iter().find_map(|name| lookup(name).map(|value| (*name, value)));
         Self {
-            https: either("HTTPS_PROXY", "https_proxy").or_else(|| either("ALL_PROXY", "all_proxy")).map(Secret::new),
-            exceptions: either("NO_PROXY", "no_proxy"),
+            https: first(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])
+                .map(|(name, url)| (name, Secret::new(url))),
+            exceptions: first(&["no_proxy", "NO_PROXY"]).map(|(_, text)| text),
         }
+    }
+}
+
+/// The variables that put other trusted certificates in the place of the system's, as OpenSSL names them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustVariables {
+    /// `SSL_CERT_FILE`: a file of PEM certificates.
+    pub file: Option<PathBuf>,
+    /// `SSL_CERT_DIR`: directories of such files.
+    pub directories: Vec<PathBuf>,
+}
+
+impl TrustVariables {
+    /// Reads the process's environment.
+    pub fn read() -> Self {
+        let directories = variable("SSL_CERT_DIR").unwrap_or_default();
+        let directories = std::env::split_paths(&directories).filter(|path| !path.as_os_str().is_empty());
+        Self { file: variable("SSL_CERT_FILE").map(PathBuf::from), directories: directories.collect() }
     }
 }
 
@@ -63,14 +84,20 @@ mod tests {
     }
 
     fn https(variables: &[(&str, &str)]) -> Option<String> {
-        read(variables).https.map(|url| url.expose().to_owned())
+        read(variables).https.map(|(name, url)| format!("{name}={}", url.expose()))
     }
 
     #[test]
     fn the_proxy_for_https_or_for_all() {
-        assert_eq!(https(&[("HTTPS_PROXY", "http://s"), ("ALL_PROXY", "http://all")]).as_deref(), Some("http://s"));
-        assert_eq!(https(&[("HTTPS_PROXY", "http://s"), ("https_proxy", "http://t")]).as_deref(), Some("http://t"));
-        assert_eq!(https(&[("all_proxy", "http://all")]).as_deref(), Some("http://all"));
+        assert_eq!(
+            https(&[("HTTPS_PROXY", "http://s"), ("ALL_PROXY", "http://all")]).as_deref(),
+            Some("HTTPS_PROXY=http://s")
+        );
+        assert_eq!(
+            https(&[("HTTPS_PROXY", "http://s"), ("https_proxy", "http://t")]).as_deref(),
+            Some("https_proxy=http://t")
+        );
+        assert_eq!(https(&[("all_proxy", "http://all")]).as_deref(), Some("all_proxy=http://all"));
         assert_eq!(https(&[("HTTP_PROXY", "http://p")]), None);
         assert_eq!(read(&[("no_proxy", "a,b")]).exceptions.as_deref(), Some("a,b"));
     }

@@ -119,7 +119,7 @@ codes! {
     KeyRefused = "key_refused" => Service,
     /// The service answered a renewal with the key that is in hand, which is too old or about to be.
     KeyUnchanged = "key_unchanged" => Service,
-    /// The service's network access rules refused the call.
+    /// The service's network access rules, or a proxy, refused the call.
     NetworkBlocked = "network_blocked" => NetworkBlocked,
     /// The identity lacks a role for the call.
     PermissionMissing = "permission_missing" => PermissionMissing,

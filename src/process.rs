@@ -6,7 +6,7 @@
 
 use std::future::Future;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -98,6 +98,22 @@ impl<T> PerProcess<T> {
             }
         }
     }
+
+    /// Lets go of that of this process, if it has one. Whoever uses it goes on.
+    pub fn let_go(&self) {
+        let published = self.made.load_full();
+        if published.as_ref().is_some_and(|owned| owned.process == process_id()) {
+            self.made.compare_and_swap(&published, None);
+        }
+    }
+}
+
+impl<T> Drop for PerProcess<T> {
+    fn drop(&mut self) {
+        let inherited = self.made.swap(None).filter(|owned| owned.process != process_id());
+        // To drop it would be to touch it.
+        std::mem::forget(inherited);
+    }
 }
 
 /// How many threads drive requests. Two, so that one which waits to speak to Python does not stop the other.
@@ -105,6 +121,9 @@ const WORKERS: usize = 2;
 
 /// The state of the process that published it last. Reading and publishing take no lock.
 static CURRENT: ArcSwapOption<&'static ProcessState> = ArcSwapOption::const_empty();
+
+/// The id of the process that is ending, so that none of its threads starts anything any more.
+static ENDING: AtomicU32 = AtomicU32::new(0);
 
 /// What one process id owns. It is leaked on purpose: whoever holds it may outlive the interpreter.
 pub struct ProcessState {
@@ -166,9 +185,16 @@ pub fn current() -> Result<&'static ProcessState> {
         if let Some(state) = published.as_deref().copied().filter(|state| state.id == id) {
             return Ok(state);
         }
+        if ENDING.load(Ordering::SeqCst) == id {
+            return Err(exiting());
+        }
         let made = ProcessState::start(id)?;
         let before = CURRENT.compare_and_swap(&published, Some(Arc::new(made)));
         if before.as_ref().map(Arc::as_ptr) == published.as_ref().map(Arc::as_ptr) {
+            // The end may have come since the look at it, and found nothing to stop.
+            if ENDING.load(Ordering::SeqCst) == id {
+                stop(made, Duration::ZERO);
+            }
             return Ok(made);
         }
         // Another thread was faster; its runtime is as good, and ours has run nothing yet.
@@ -176,10 +202,11 @@ pub fn current() -> Result<&'static ProcessState> {
     }
 }
 
-/// Ends what this process runs: tasks are dropped at once, and threads that are in the middle of something get `grace`.
-/// State that belongs to a parent process is left alone.
+/// Ends what this process runs, for good: tasks are dropped at once, and threads that are in the middle of something get
+/// `grace`. State that belongs to a parent process is left alone.
 pub fn shut_down(grace: Duration) {
     let id = process_id();
+    ENDING.store(id, Ordering::SeqCst);
     if let Some(state) = CURRENT.load().as_deref().filter(|state| state.id == id) {
         stop(state, grace);
     }

@@ -6,37 +6,37 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use crate::clock::Now;
 use crate::error::Result;
 use crate::process::Place;
 use crate::world::Pending;
 
-/// A clock that stands until it is moved.
+/// A clock that stands until it is moved. It has no lock, because a child that is forked while another thread reads the
+/// clock would never get it.
 #[derive(Clone, Debug)]
-pub struct ManualClock(Arc<Mutex<(Duration, Duration)>>);
+pub struct ManualClock(Arc<ArcSwap<Now>>);
 
 impl ManualClock {
     /// A clock that stands at so many seconds since 1970, an hour after boot.
     pub fn starting_at(unix_seconds: u64) -> Self {
-        Self(Arc::new(Mutex::new((Duration::from_secs(unix_seconds), Duration::from_secs(3600)))))
+        Self(Arc::new(ArcSwap::from_pointee(Now::at(Duration::from_secs(unix_seconds), Duration::from_secs(3600)))))
     }
 
     /// The reading.
     pub fn now(&self) -> Now {
-        let (wall, boot) = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Now::at(wall, boot)
+        **self.0.load()
     }
 
     /// Lets time pass, on both clocks.
     pub fn advance(&self, by: Duration) {
-        let mut clocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        clocks.0 += by;
-        clocks.1 += by;
+        self.0.rcu(|now| Now::at(now.since_epoch() + by, now.since_boot() + by));
     }
 
     /// Sets the wall clock, as an administrator or NTP would: the time since boot does not change.
     pub fn set_wall(&self, wall: Duration) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).0 = wall;
+        self.0.rcu(|now| Now::at(wall, now.since_boot()));
     }
 }
 

@@ -57,10 +57,15 @@ class Teller:
             return
         waiting, idle = self._queues.setdefault(os.getpid(), (deque(maxlen=_WAITING_MAX), [None]))
         waiting.append((name, attributes))
-        # No token: somebody is telling. No thread: the interpreter is ending, and nobody is left to be told.
-        with suppress(IndexError, RuntimeError):
+        try:
             idle.pop()
+        except IndexError:
+            return  # Somebody is telling.
+        try:
             _threads.start(partial(self._serve, waiting, idle), "hubpass-events")
+        except RuntimeError:
+            # No thread: the interpreter is ending, or the process has too many. The next event tries again.
+            idle.append(None)
 
     def _serve(self, waiting: deque[tuple[str, Mapping[str, object]]], idle: list[None]) -> None:
         while waiting or self._has_more(waiting, idle):

@@ -18,7 +18,12 @@ class SyncLifetime:
     _native: Any
 
     def close(self) -> None:
-        """Refuse further calls. Closing twice does nothing."""
+        """Refuse further calls, and let go of the connections.
+
+        Calls that are under way end as if nothing had happened. Clients of other hubs that :meth:`for_hub` made go on,
+        and the last of them takes the connections with it. ``status`` still answers, with ``ready`` false. Closing
+        twice does nothing. A client that is dropped instead lets go of its connections, too.
+        """
         self._native.close()
 
     def __enter__(self) -> Self:

@@ -8,6 +8,7 @@ __all__ = [
     "Flight",
     "ParsedConnectionString",
     "PendingAnswer",
+    "References",
     "SignalRClient",
     "TaskHolder",
     "TokenDelivery",
@@ -45,6 +46,9 @@ class ParsedConnectionString:
 class PendingAnswer:
     # From SignalRClient a pair of NegotiationResponse and the text of a warning, from WebPubSubClient the answer alone.
     def start(self, deliver: Callable[[Any, BaseException | None], object]) -> Flight: ...
+
+@final
+class References: ...
 
 @final
 class TaskHolder:

@@ -50,9 +50,15 @@ class SignalRServiceClientBase(ServiceClientBase):
             "timeout": timeout,
             "verify_keys": verify_keys,
         }
-        self._native = _native.SignalRClient(
-            endpoint, hub, credential, client_endpoint, server_endpoint, keywords, self._is_async
-        )
+        try:
+            self._native = _native.SignalRClient(
+                endpoint, hub, credential, client_endpoint, server_endpoint, keywords, self._is_async
+            )
+        finally:
+            # Error reporters show the variables of each frame of a traceback; no key may be among those of this one,
+            # wherever it was passed by mistake.
+            del endpoint, hub, credential, client_endpoint, server_endpoint, keywords
+            del application_name, ca_file, key_policy, on_event, scope, timeout
 
     @classmethod
     def from_connection_string(
@@ -107,9 +113,14 @@ class SignalRServiceClientBase(ServiceClientBase):
             "verify_keys": verify_keys,
         }
         client = cls.__new__(cls)
-        client._native = _native.SignalRClient.from_connection_string(  # noqa: SLF001 - a client of the same class
-            connection_string, hub, keywords, cls._is_async
-        )
+        try:
+            client._native = _native.SignalRClient.from_connection_string(  # noqa: SLF001 - a client of the same class
+                connection_string, hub, keywords, cls._is_async
+            )
+        finally:
+            # As in the constructor.
+            del connection_string, hub, keywords
+            del application_name, authority, ca_file, key_policy, on_event, scope, timeout
         return client
 
     @classmethod
@@ -163,9 +174,14 @@ class SignalRServiceClientBase(ServiceClientBase):
             "verify_keys": verify_keys,
         }
         client = cls.__new__(cls)
-        client._native = _native.SignalRClient.from_env(  # noqa: SLF001 - a client of the same class
-            hub, credential, keywords, cls._is_async
-        )
+        try:
+            client._native = _native.SignalRClient.from_env(  # noqa: SLF001 - a client of the same class
+                hub, credential, keywords, cls._is_async
+            )
+        finally:
+            # As in the constructor.
+            del hub, credential, keywords
+            del application_name, authority, ca_file, key_policy, on_event, scope, timeout
         return client
 
     def status(self) -> ClientStatus:

@@ -5,7 +5,9 @@ They are made by Python and are daemons, so that a program ends when it wants to
 
 from __future__ import annotations
 
+import sys
 import threading
+from functools import partial
 
 # Type checkers know the name; to import it from `typing` would double the time that the package takes to import.
 TYPE_CHECKING = False
@@ -17,8 +19,29 @@ if TYPE_CHECKING:
 
 
 def start(target: Callable[[], object], name: str) -> None:
-    """Run something on a thread of its own."""
-    threading.Thread(target=target, name=name, daemon=True).start()
+    """Run something on a thread of its own.
+
+    It is a thread of the operating system also where gevent or eventlet have put greenlets in the place of threads: the
+    core calls from threads that run no hub, where a greenlet that waits would never be resumed.
+    """
+    if "gevent.monkey" in sys.modules:
+        gevent, monkey = sys.modules["gevent"], sys.modules["gevent.monkey"]
+        # Whatever waits on a thread makes a hub for it, whose files stay open until somebody closes them.
+        run = partial(_run_then, target, lambda: gevent.get_hub().destroy(destroy_loop=True))
+        monkey.get_original("_thread", "start_new_thread")(run, ())
+    elif "eventlet.patcher" in sys.modules:
+        hubs, patcher = sys.modules["eventlet.hubs"], sys.modules["eventlet.patcher"]
+        run = partial(_run_then, target, lambda: hubs.get_hub().abort(wait=True))
+        patcher.original("threading").Thread(target=run, name=name, daemon=True).start()
+    else:
+        threading.Thread(target=target, name=name, daemon=True).start()
+
+
+def _run_then(target: Callable[[], object], end: Callable[[], object]) -> None:
+    try:
+        target()
+    finally:
+        end()
 
 
 def begin_token(context: Context, get_token: Callable[[str], object], scope: str, delivery: TokenDelivery) -> None:

@@ -77,10 +77,16 @@ class WebPubSubServiceClientBase(ServiceClientBase):
             "scope": scope,
             "timeout": timeout,
         }
-        self._native = _native.WebPubSubClient(
-            endpoint, hub, credential, client_endpoint, server_endpoint, keywords, self._is_async
-        )
         self._credential = ConnectionStringCredential() if credential is None else credential
+        try:
+            self._native = _native.WebPubSubClient(
+                endpoint, hub, credential, client_endpoint, server_endpoint, keywords, self._is_async
+            )
+        finally:
+            # Error reporters show the variables of each frame of a traceback; no key may be among those of this one,
+            # wherever it was passed by mistake.
+            del endpoint, hub, credential, client_endpoint, server_endpoint, keywords
+            del ca_file, on_event, scope, timeout
 
     @classmethod
     def from_connection_string(
@@ -126,9 +132,14 @@ class WebPubSubServiceClientBase(ServiceClientBase):
             "timeout": timeout,
         }
         client = cls.__new__(cls)
-        client._native = _native.WebPubSubClient.from_connection_string(  # noqa: SLF001 - a client of the same class
-            connection_string, hub, keywords, cls._is_async
-        )
+        try:
+            client._native = _native.WebPubSubClient.from_connection_string(  # noqa: SLF001 - a client of the same class
+                connection_string, hub, keywords, cls._is_async
+            )
+        finally:
+            # As in the constructor.
+            del connection_string, hub, keywords
+            del authority, ca_file, on_event, scope, timeout
         client._credential = ConnectionStringCredential()  # noqa: SLF001 - a client of the same class
         return client
 
@@ -175,11 +186,16 @@ class WebPubSubServiceClientBase(ServiceClientBase):
             "timeout": timeout,
         }
         client = cls.__new__(cls)
-        client._native = _native.WebPubSubClient.from_env(  # noqa: SLF001 - a client of the same class
-            hub, credential, keywords, cls._is_async
-        )
         held = ConnectionStringCredential() if credential is None else credential
         client._credential = held  # noqa: SLF001 - a client of the same class
+        try:
+            client._native = _native.WebPubSubClient.from_env(  # noqa: SLF001 - a client of the same class
+                hub, credential, keywords, cls._is_async
+            )
+        finally:
+            # As in the constructor.
+            del hub, credential, keywords, held
+            del authority, ca_file, on_event, scope, timeout
         return client
 
     def for_hub(self, hub: str) -> Self:

@@ -1,7 +1,7 @@
 //! What the clients of both services are made of: addresses, time for calls, and how a request is sent.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::credential::{Caller, Fault, Tokens};
@@ -21,12 +21,19 @@ pub struct Core {
     pub world: World,
     /// Whether the last request failed, so that its success after that is told once.
     request_failed: AtomicBool,
+    /// How many clients are not closed. The last one takes the connections with it.
+    open: AtomicUsize,
 }
 
 impl Core {
     /// A core of these parts.
     pub fn new(endpoints: Endpoints, timeout: Duration, world: World) -> Self {
-        Self { endpoints, timeout, world, request_failed: AtomicBool::new(false) }
+        Self { endpoints, timeout, world, request_failed: AtomicBool::new(false), open: AtomicUsize::new(0) }
+    }
+
+    /// Counts a client that shares this core.
+    pub fn open(&self) {
+        self.open.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Does the work within the time given, or within the client's own.
@@ -88,9 +95,12 @@ impl Core {
 pub struct Closing(AtomicBool);
 
 impl Closing {
-    /// Refuses use from now on.
-    pub fn close(&self) {
-        self.0.store(true, Ordering::Release);
+    /// Refuses use from now on. The last of those that share `core` takes the connections with it.
+    pub fn close(&self, core: &Core) {
+        let was_open = !self.0.swap(true, Ordering::AcqRel);
+        if was_open && core.open.fetch_sub(1, Ordering::AcqRel) == 1 {
+            core.world.transport.close();
+        }
     }
 
     /// Whether use is refused.

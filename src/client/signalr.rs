@@ -79,6 +79,7 @@ impl SignalRClient {
     }
 
     fn on(shared: Arc<Shared>, address: HubAddress) -> Self {
+        shared.core.open();
         Self {
             client_url: address.client_url(&shared.core.endpoints),
             client_audience: address.client_audience(&shared.core.endpoints),
@@ -239,9 +240,10 @@ impl SignalRClient {
         self.shared.core.perform(operation, timeout, work).await
     }
 
-    /// Refuses further calls. Clients of other hubs made from this one go on.
+    /// Refuses further calls; those under way go on. Clients of other hubs made from this one go on, too, and the last of
+    /// them takes the connections with it.
     pub fn close(&self) {
-        self.closing.close();
+        self.closing.close(&self.shared.core);
     }
 
     /// Whether `close` was called.
@@ -252,6 +254,12 @@ impl SignalRClient {
     /// Refuses the use of a closed client.
     pub fn check_open(&self) -> Result<()> {
         self.closing.check(Service::SignalR)
+    }
+}
+
+impl Drop for SignalRClient {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

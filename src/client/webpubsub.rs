@@ -125,6 +125,7 @@ impl WebPubSubClient {
     }
 
     fn on(shared: Arc<Shared>, hub: Hub) -> Self {
+        shared.core.open();
         Self {
             addresses: ClientProtocol::ALL.map(|protocol| ClientAddress::new(&shared.core.endpoints, &hub, protocol)),
             shared,
@@ -248,9 +249,10 @@ impl WebPubSubClient {
         !self.closing.is_closed() && tokens.is_none_or(|tokens| tokens.is_usable)
     }
 
-    /// Refuses further calls. Clients of other hubs made from this one go on.
+    /// Refuses further calls; those under way go on. Clients of other hubs made from this one go on, too, and the last of
+    /// them takes the connections with it.
     pub fn close(&self) {
-        self.closing.close();
+        self.closing.close(&self.shared.core);
     }
 
     /// Refuses the use of a closed client.

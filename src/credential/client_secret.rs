@@ -1,8 +1,8 @@
 //! An Entra application that proves itself with a secret: the client-credentials flow.
 //!
-//! The request and the reading of Entra's errors are those of the `azure_identity` crate. Its cache, retries and clock are
-//! not used: each fetch makes a new credential over our own transport, and the token's times come from the answer that
-//! the transport saw.
+//! The request is that of the `azure_identity` crate. Its cache, retries and clock are not used: each fetch makes a new
+//! credential over our own transport, and the token, its times and Entra's errors are read from the answer that the
+//! transport saw.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -79,17 +79,17 @@ impl ClientSecretSource {
                 "Check TenantId= and ClientId= in the connection string, and that authority= is an https:// URL.",
             )
         })?;
-        let outcome = credential.get_token(&[&self.scope], None).await;
-        match (outcome, seen.take()) {
-            (_, Some(Err(error))) => Err(error),
-            (Ok(_), Some(Ok(answer))) => TokenAnswer::read(&answer, PURPOSE)?.token(self.clock.now().rebased(sent)),
-            (_, Some(Ok(answer))) if answer.status == 200 => {
+        // What the crate makes of the answer is dropped: it would be one more copy of the token, which nobody wipes.
+        let _ = credential.get_token(&[&self.scope], None).await;
+        match seen.take() {
+            Some(Err(error)) => Err(error),
+            Some(Ok(answer)) if answer.status == 200 => {
                 TokenAnswer::read(&answer, PURPOSE)?.token(self.clock.now().rebased(sent))
             }
-            (_, Some(Ok(answer))) => {
+            Some(Ok(answer)) => {
                 Err(TokenAnswer::refusal(&answer, PURPOSE, "the application's ClientId and ClientSecret"))
             }
-            (_, None) => Err(Error::new(
+            None => Err(Error::new(
                 Code::IdentityUnavailable,
                 "The request for an Entra token was not sent.",
                 "Check TenantId= and ClientId= in the connection string.",
@@ -145,7 +145,8 @@ impl HttpClient for Seen {
         };
         let outcome = self.transport.send(request).await;
         let response = match &outcome {
-            Ok(answer) => Ok(AsyncRawResponse::from_bytes(answer.status.into(), Headers::new(), answer.body.to_vec())),
+            // The status is all that the crate is told; the body is read here, from memory that is wiped.
+            Ok(answer) => Ok(AsyncRawResponse::from_bytes(answer.status.into(), Headers::new(), Vec::new())),
             Err(_) => Err(azure_core::Error::with_message(ErrorKind::Io, "the transport failed")),
         };
         *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);

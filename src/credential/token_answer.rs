@@ -13,6 +13,9 @@ use crate::rest::Answer;
 use crate::rest::answer::retry_after;
 use crate::secret::Secret;
 
+/// The hint for an answer that no token endpoint gives: another status, or a page for people.
+const SOMEBODY_ELSE: &str = "Check authority= (or IDENTITY_ENDPOINT), and that no proxy answers in its place.";
+
 /// A token as an endpoint gives it out (RFC 6749 section 5.1). Managed-identity endpoints write numbers as text, and
 /// give the time of expiry itself.
 #[derive(Deserialize)]
@@ -37,7 +40,7 @@ impl TokenAnswer {
             Error::new(
                 Code::IdentityUnavailable,
                 format!("{purpose} was answered with something that is not a token."),
-                "Check authority= (or IDENTITY_ENDPOINT), and that no proxy answers in its place.",
+                SOMEBODY_ELSE,
             )
             .with_status(answer.status)
         })
@@ -88,6 +91,7 @@ impl TokenAnswer {
                     .to_owned()
             }
             _ if status == 429 || status >= 500 => "Nothing needs to be done; it is tried again.".to_owned(),
+            _ if status < 300 || answer.body.trim_ascii_start().starts_with(b"<") => SOMEBODY_ELSE.to_owned(),
             _ => format!("Check {what}, and scope=."),
         };
         let kind = match status {

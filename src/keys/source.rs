@@ -287,7 +287,7 @@ impl TemporaryKeys {
         let sent = self.world.clock.now();
         let request = access_key(&self.endpoints).with_bearer(token.secret());
         let answer = self.world.transport.send(request).await?;
-        let key = temporary_key(&token.proof(), &answer)?;
+        let key = temporary_key(&token.proof(), token.secret(), &answer)?;
         Ok((key, sent))
     }
 }

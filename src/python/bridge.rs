@@ -14,31 +14,38 @@ use tokio::task::AbortHandle;
 use crate::error::Result;
 use crate::process;
 use crate::python::errors::to_exception;
+use crate::python::exit::{self, Inside};
 
 /// How often a blocked call looks whether a signal such as Ctrl-C has come.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How long the exit of the interpreter waits for a task that is just speaking to Python.
-const EXIT_GRACE: Duration = Duration::from_millis(250);
-
-/// Waits for a future on the calling thread, which lets other Python threads run and reacts to signals meanwhile.
+/// Waits for a future on the calling thread, which lets other Python threads run and reacts to signals meanwhile. It is
+/// not inside then, so that the interpreter can end.
 pub fn wait<T: Send + 'static>(
     py: Python<'_>,
+    inside: Inside,
     future: impl Future<Output = Result<T>> + Send + 'static,
-) -> PyResult<T> {
+) -> PyResult<(T, Inside)> {
     let (sender, mut receiver) = sync_channel(1);
     let task = spawn(async move {
         // A receiver that is gone has raised KeyboardInterrupt.
         let _ = sender.send(future.await);
     })?;
+    drop(inside);
     loop {
         // The receiver moves in and out, because only one thread at a time may hold it.
         let (outcome, returned) = py.detach(move || (receiver.recv_timeout(SIGNAL_INTERVAL), receiver));
         receiver = returned;
         match outcome {
-            Ok(outcome) => return Ok(outcome?),
+            Ok(outcome) => {
+                let inside = exit::enter(py)?;
+                return Ok((outcome?, inside));
+            }
             Err(RecvTimeoutError::Timeout) => py.check_signals().inspect_err(|_| task.abort())?,
-            Err(RecvTimeoutError::Disconnected) => return Err(process::exiting().into()),
+            Err(RecvTimeoutError::Disconnected) => {
+                let _inside = exit::enter(py)?;
+                return Err(process::exiting().into());
+            }
         }
     }
 }
@@ -70,13 +77,6 @@ where
 
 fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Result<AbortHandle> {
     process::current()?.spawn(task)
-}
-
-/// Ends the runtime's tasks. Registered with `atexit`, which runs while Python can still be called: a runtime thread that
-/// calls into a Python which is half gone would crash the process.
-#[pyfunction]
-pub fn shut_down(py: Python<'_>) {
-    py.detach(|| process::shut_down(EXIT_GRACE));
 }
 
 /// Something that has to be waited for, to be started by a coroutine.

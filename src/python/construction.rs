@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -16,7 +15,7 @@ use crate::credential::client_secret::{ClientSecretSource, PUBLIC_AUTHORITY};
 use crate::credential::managed_identity::ManagedIdentitySource;
 use crate::credential::{TokenSource, Tokens};
 use crate::endpoint::{ApplicationName, Endpoint, Endpoints, Service};
-use crate::env::{self, IdentityVariables, ProxyVariables};
+use crate::env::{self, IdentityVariables, ProxyVariables, TrustVariables};
 use crate::error::{Code, Error, Result};
 use crate::keys::{KeyPolicy, SigningKey};
 use crate::observe::Observer;
@@ -24,6 +23,7 @@ use crate::process::ThisProcess;
 use crate::python::convert;
 use crate::python::credential::{AsyncCredential, SyncCredential, is_async};
 use crate::python::observer::PyObserver;
+use crate::python::references::{References, WeakReferences};
 use crate::python::warnings::warn;
 use crate::refresh::CellPolicy;
 use crate::rest::transport::HttpTransport;
@@ -90,7 +90,7 @@ impl Parts {
     }
 }
 
-impl Keywords<'_> {
+impl<'py> Keywords<'py> {
     fn scope(&self, service: Service) -> Result<String> {
         let Some(scope) = &self.scope else { return Ok(service.scope().to_owned()) };
         let scope = convert::text_argument("scope", scope)?;
@@ -155,7 +155,8 @@ impl Keywords<'_> {
         if endpoints.endpoint.is_loopback() && endpoints.server.is_loopback() { Clock::Local } else { Clock::System }
     }
 
-    fn world(&self, py: Python<'_>, endpoints: &Endpoints) -> PyResult<World> {
+    /// What the client is going to refer to: the callback, and the credential if there is one.
+    fn references(&self, py: Python<'py>, credential: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, References>> {
         if self.on_event.as_ref().is_some_and(|callback| !callback.is_callable()) {
             return Err(Error::new(
                 Code::InvalidArgument,
@@ -164,6 +165,10 @@ impl Keywords<'_> {
             )
             .into());
         }
+        References::new(py, self.on_event.as_ref(), credential)
+    }
+
+    fn world(&self, references: &Bound<'_, References>, endpoints: &Endpoints) -> PyResult<World> {
         let ca_file: Option<PathBuf> = self.ca_file.as_ref().map(|path| path.extract()).transpose().map_err(|_| {
             Error::new(
                 Code::InvalidArgument,
@@ -171,8 +176,8 @@ impl Keywords<'_> {
                 "Pass ca_file=\"/path/to/ca.pem\".",
             )
         })?;
-        let observer: Arc<dyn Observer> = Arc::new(PyObserver::new(py, self.on_event.clone())?);
-        let transport = Arc::new(HttpTransport::new(ProxyVariables::read(), ca_file));
+        let observer: Arc<dyn Observer> = Arc::new(PyObserver::new(WeakReferences::new(references)?));
+        let transport = Arc::new(HttpTransport::new(ProxyVariables::read(), TrustVariables::read(), ca_file));
         Ok(World::new(self.clock(endpoints), Arc::new(ThisProcess), transport, Some(observer)))
     }
 
@@ -188,44 +193,14 @@ fn entra(source: Arc<dyn TokenSource>, world: &World) -> Proven {
     Proven::Entra(Tokens::new(source, CellPolicy::default(), world.clone()))
 }
 
-/// A credential with a `key` that its owner may replace at any time (`AzureKeyCredential` of azure-core).
-pub struct KeyCredential {
-    credential: Py<PyAny>,
-    /// The text that the client's signing key was made of.
-    seen: ArcSwap<Py<PyAny>>,
-}
-
-impl KeyCredential {
-    fn new(credential: &Bound<'_, PyAny>, key: &Bound<'_, PyString>) -> Self {
-        let seen = ArcSwap::from_pointee(key.clone().into_any().unbind());
-        Self { credential: credential.clone().unbind(), seen }
-    }
-
-    fn replaced(&self, py: Python<'_>) -> PyResult<Option<SigningKey>> {
-        let credential = self.credential.bind(py);
-        let key = current_key(credential)?.ok_or_else(|| unsupported_credential(credential))?;
-        if key.is(&**self.seen.load()) {
-            return Ok(None);
-        }
-        let signing = SigningKey::new(&key.to_cow()?, None);
-        self.seen.store(Arc::new(key.into_any().unbind()));
-        Ok(Some(signing))
-    }
-}
-
-/// The key of a credential, if its owner has replaced it since the last look. Without a credential there is none.
-pub fn replaced_key(py: Python<'_>, credential: Option<&KeyCredential>) -> PyResult<Option<SigningKey>> {
-    credential.map_or(Ok(None), |credential| credential.replaced(py))
-}
-
-/// What a client is made of, from its addresses and a credential.
-pub fn from_arguments(
+/// What a client is made of, from its addresses and a credential, and what it has to refer to.
+pub fn from_arguments<'py>(
     service: Service,
     endpoints: Endpoints,
-    credential: Option<&Bound<'_, PyAny>>,
+    credential: Option<&Bound<'py, PyAny>>,
     client_is_async: bool,
-    keywords: &Keywords<'_>,
-) -> PyResult<(Parts, Option<KeyCredential>)> {
+    keywords: &Keywords<'py>,
+) -> PyResult<(Parts, Bound<'py, References>)> {
     let credential = credential.ok_or_else(|| {
         Error::new(
             Code::CredentialMissing,
@@ -233,55 +208,57 @@ pub fn from_arguments(
             "Pass credential=DefaultAzureCredential() of azure.identity, or AzureKeyCredential(key) of azure.core.credentials, or use from_connection_string().",
         )
     })?;
-    let py = credential.py();
+    let references = keywords.references(credential.py(), Some(credential))?;
+    let world = keywords.world(&references, &endpoints)?;
     if let Some(key) = current_key(credential)? {
-        let world = keywords.world(py, &endpoints)?;
         let shared = Proven::AccessKey(SigningKey::new(&key.to_cow()?, None));
-        return Ok((keywords.parts(endpoints, shared, world)?, Some(KeyCredential::new(credential, &key))));
+        references.get().remember_key(key);
+        return Ok((keywords.parts(endpoints, shared, world)?, references));
     }
-    let world = keywords.world(py, &endpoints)?;
+    let weak = WeakReferences::new(&references)?;
     let scope = keywords.scope(service)?;
     let source: Arc<dyn TokenSource> = match is_async(credential)? {
-        Some(true) if client_is_async => Arc::new(AsyncCredential::new(credential, scope)?),
-        Some(false) if !client_is_async => Arc::new(SyncCredential::new(credential, scope)?),
+        Some(true) if client_is_async => Arc::new(AsyncCredential::new(credential, weak, scope)),
+        Some(false) if !client_is_async => Arc::new(SyncCredential::new(credential, weak, scope)),
         Some(_) => return Err(other_kind(service, credential, client_is_async).into()),
         None => return Err(unsupported_credential(credential).into()),
     };
     let proven = entra(source, &world);
-    Ok((keywords.parts(endpoints, proven, world)?, None))
+    Ok((keywords.parts(endpoints, proven, world)?, references))
 }
 
 /// What a client is made of, from what the environment says of its service. A credential takes the place of the identity
 /// that it names.
-pub fn from_env(
-    py: Python<'_>,
+pub fn from_env<'py>(
+    py: Python<'py>,
     service: Service,
-    credential: Option<&Bound<'_, PyAny>>,
+    credential: Option<&Bound<'py, PyAny>>,
     client_is_async: bool,
-    keywords: &Keywords<'_>,
-) -> PyResult<(Parts, Option<KeyCredential>)> {
+    keywords: &Keywords<'py>,
+) -> PyResult<(Parts, Bound<'py, References>)> {
     let parsed = Names::of(service).read(env::variable, |text| ConnectionString::for_service(service, text))?;
     match credential {
         Some(_) => from_arguments(service, parsed.endpoints(), credential, client_is_async, keywords),
-        None => Ok((from_connection_string(py, service, &parsed, keywords)?, None)),
+        None => from_connection_string(py, service, &parsed, keywords),
     }
 }
 
-/// What a client is made of, from a connection string.
-pub fn from_connection_string(
-    py: Python<'_>,
+/// What a client is made of, from a connection string, and what it has to refer to.
+pub fn from_connection_string<'py>(
+    py: Python<'py>,
     service: Service,
     parsed: &ConnectionString,
-    keywords: &Keywords<'_>,
-) -> PyResult<Parts> {
+    keywords: &Keywords<'py>,
+) -> PyResult<(Parts, Bound<'py, References>)> {
     for warning in &parsed.warnings {
         warn(py, warning)?;
     }
     let endpoints = parsed.endpoints();
-    let world = keywords.world(py, &endpoints)?;
+    let references = keywords.references(py, None)?;
+    let world = keywords.world(&references, &endpoints)?;
     if let Auth::AccessKey(key) = &parsed.auth {
         let shared = Proven::AccessKey(SigningKey::new(key.expose(), None));
-        return Ok(keywords.parts(endpoints, shared, world)?);
+        return Ok((keywords.parts(endpoints, shared, world)?, references));
     }
     let (clock, transport, scope) = (world.clock.clone(), Arc::clone(&world.transport), keywords.scope(service)?);
     let managed_identity = |client_id| {
@@ -300,7 +277,7 @@ pub fn from_connection_string(
         Auth::AccessKey(_) | Auth::ClientCertificate { .. } | Auth::Default => return Err(not_yet(&parsed.auth).into()),
     };
     let proven = entra(source, &world);
-    Ok(keywords.parts(endpoints, proven, world)?)
+    Ok((keywords.parts(endpoints, proven, world)?, references))
 }
 
 /// Warns of an endpoint at which everybody on the way can read the tokens of clients.
@@ -313,7 +290,7 @@ pub fn warn_of_plain_http(py: Python<'_>, endpoints: &Endpoints) -> PyResult<()>
 }
 
 /// The key of a credential as it is now, if it has one.
-fn current_key<'py>(credential: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
+pub fn current_key<'py>(credential: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyString>>> {
     let key = credential.getattr_opt(intern!(credential.py(), "key"))?.and_then(|key| key.cast_into().ok());
     Ok(key.filter(|key: &Bound<'_, PyString>| key.to_cow().is_ok_and(|key| !key.is_empty())))
 }
@@ -322,7 +299,8 @@ fn class_name(value: &Bound<'_, PyAny>) -> String {
     value.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string())
 }
 
-fn unsupported_credential(credential: &Bound<'_, PyAny>) -> Error {
+/// The error for a credential that proves nothing to the service.
+pub fn unsupported_credential(credential: &Bound<'_, PyAny>) -> Error {
     let hint = if credential.is_instance_of::<PyString>() {
         "Pass credential=AzureKeyCredential(key) of azure.core.credentials, or use from_connection_string()."
     } else {

@@ -11,6 +11,8 @@ use tokio::sync::oneshot;
 
 use crate::credential::{Caller, CallerContext, Fault, FetchedToken, TokenSource};
 use crate::error::{Code, Error};
+use crate::python::exit;
+use crate::python::references::WeakReferences;
 use crate::secret::Secret;
 use crate::world::Pending;
 
@@ -86,24 +88,23 @@ fn not_a_token(name: &str, answer: &Bound<'_, PyAny>) -> Error {
 
 /// A credential whose methods block.
 pub struct SyncCredential {
-    credential: Py<PyAny>,
+    references: WeakReferences,
     scope: String,
     name: String,
-    context: Py<PyAny>,
 }
 
 impl SyncCredential {
-    pub fn new(credential: &Bound<'_, PyAny>, scope: String) -> PyResult<Self> {
-        let context = current_context(credential.py())?;
-        Ok(Self { credential: credential.clone().unbind(), scope, name: class_name(credential), context })
+    /// `references` are to `credential`, which is looked at here and not kept.
+    pub fn new(credential: &Bound<'_, PyAny>, references: WeakReferences, scope: String) -> Self {
+        Self { references, scope, name: class_name(credential) }
     }
 
     /// Begins to call the credential, on a thread that Python made. A thread of ours would be unwound through Rust frames
     /// when the interpreter ends while the credential runs Python code, which aborts the process.
     fn begin(&self, py: Python<'_>, delivery: TokenDelivery) -> PyResult<()> {
-        let method = token_method(self.credential.bind(py))?;
-        // A context cannot be entered twice at once, so each call has a copy.
-        let context = self.context.bind(py).call_method0("copy")?;
+        // Without a client nobody waits: the delivery is dropped, which says so.
+        let Some((credential, context)) = self.references.credential(py)? else { return Ok(()) };
+        let method = token_method(&credential)?;
         let begin = py.import("hubpass._threads")?.getattr("begin_token")?;
         begin.call1((context, method, &self.scope, delivery)).map(drop)
     }
@@ -132,27 +133,28 @@ impl TokenSource for SyncCredential {
 
 /// A credential whose methods are coroutines. They run on the event loop of whoever needs the token.
 pub struct AsyncCredential {
-    credential: Py<PyAny>,
+    references: WeakReferences,
     scope: String,
     name: String,
-    context: Py<PyAny>,
 }
 
 impl AsyncCredential {
-    pub fn new(credential: &Bound<'_, PyAny>, scope: String) -> PyResult<Self> {
-        let context = current_context(credential.py())?;
-        Ok(Self { credential: credential.clone().unbind(), scope, name: class_name(credential), context })
+    /// `references` are to `credential`, which is looked at here and not kept.
+    pub fn new(credential: &Bound<'_, PyAny>, references: WeakReferences, scope: String) -> Self {
+        Self { references, scope, name: class_name(credential) }
     }
 
     /// Begins a task on the caller's loop, which delivers through `delivery`.
     fn begin(&self, py: Python<'_>, caller: &LoopContext, delivery: TokenDelivery) -> PyResult<Py<TaskHolder>> {
         let holder = Py::new(py, TaskHolder::default())?;
-        let method = token_method(self.credential.bind(py))?;
-        let begin = py.import("hubpass.aio._bridge")?.getattr("begin_token")?;
-        let arguments = (begin, method, &self.scope, delivery, &holder);
+        // Without a client nobody waits: the delivery is dropped, which says so.
+        let Some((credential, context)) = self.references.credential(py)? else { return Ok(holder) };
+        let method = token_method(&credential)?;
+        let beginner = py.import("hubpass.aio._bridge")?.getattr("token_beginner")?;
+        let begin = beginner.call1((method, &self.scope, delivery, &holder))?;
         let keywords = PyDict::new(py);
-        keywords.set_item("context", self.context.bind(py).call_method0("copy")?)?;
-        caller.event_loop.bind(py).call_method("call_soon_threadsafe", arguments, Some(&keywords))?;
+        keywords.set_item("context", context)?;
+        caller.event_loop.bind(py).call_method("call_soon_threadsafe", (begin,), Some(&keywords))?;
         Ok(holder)
     }
 }
@@ -186,11 +188,6 @@ impl TokenSource for AsyncCredential {
     fn name(&self) -> &str {
         &self.name
     }
-}
-
-/// The context variables at construction: tracing and logging of the application see in the credential what they saw there.
-fn current_context(py: Python<'_>) -> PyResult<Py<PyAny>> {
-    Ok(py.import("contextvars")?.call_method0("copy_context")?.unbind())
 }
 
 /// The event loop of a caller.
@@ -246,6 +243,8 @@ impl TokenDelivery {
 #[pymethods]
 impl TokenDelivery {
     fn complete(&self, token: &Bound<'_, PyAny>) {
+        // A token that comes when the interpreter ends is nobody's any more.
+        let Ok(_inside) = exit::enter(token.py()) else { return };
         self.send(read_token(token).map_err(|_| not_a_token(&self.name, token)));
     }
 

@@ -8,6 +8,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyAnyMethods;
 
 use crate::error::{Code, Error, ErrorKind};
+use crate::python::exit;
 
 /// The name of the Python class for a family of errors.
 fn class_name(kind: ErrorKind) -> &'static str {
@@ -23,9 +24,19 @@ fn class_name(kind: ErrorKind) -> &'static str {
     }
 }
 
+/// What makes an exception of an error.
+fn maker(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    MAKE.import(py, "hubpass.exceptions", "_from_core")
+}
+
+/// Gets ready to raise. At the very end of the interpreter, when finalizers still use clients, nothing can be imported.
+pub fn prepare(py: Python<'_>) -> PyResult<()> {
+    maker(py).map(drop)
+}
+
 /// The exception for an error of the core.
 pub fn to_exception(py: Python<'_>, error: &Error) -> PyErr {
-    static MAKE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let arguments = (
         class_name(error.kind()),
         error.message(),
@@ -34,7 +45,7 @@ pub fn to_exception(py: Python<'_>, error: &Error) -> PyErr {
         error.retry_after().map(|wait| wait.as_secs_f64()),
         error.hint(),
     );
-    let made = MAKE.import(py, "hubpass.exceptions", "_from_core").and_then(|make| make.call1(arguments));
+    let made = maker(py).and_then(|make| make.call1(arguments));
     let exception = made.map_or_else(|failure| failure, PyErr::from_value);
     // What a credential raised is the cause, so that its owner finds it in the traceback.
     if let Some(raised) = error.source().and_then(|source| source.downcast_ref::<PyErr>()) {
@@ -49,10 +60,13 @@ impl From<Error> for PyErr {
     }
 }
 
-/// Reports an exception that nobody can catch, as Python reports those of `__del__`.
+/// Reports an exception that nobody can catch, as Python reports those of `__del__`. At the end of the interpreter it is
+/// not reported any more.
 #[pyfunction]
-pub fn write_unraisable(error: Bound<'_, PyAny>, source: &Bound<'_, PyAny>) {
+pub fn write_unraisable(error: Bound<'_, PyAny>, source: &Bound<'_, PyAny>) -> PyResult<()> {
+    let _inside = exit::enter(source.py())?;
     PyErr::from_value(error).write_unraisable(source.py(), Some(source));
+    Ok(())
 }
 
 /// Every code with the name of its class, for the test that compares both with the documentation.

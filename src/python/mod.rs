@@ -9,8 +9,10 @@ mod construction;
 mod convert;
 mod credential;
 mod errors;
+mod exit;
 mod negotiation;
 mod observer;
+mod references;
 mod signalr;
 mod status;
 #[cfg(feature = "testing")]
@@ -18,9 +20,11 @@ mod testing;
 mod warnings;
 mod webpubsub;
 
+use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 
-#[pymodule]
+// Only interpreters with a global lock have run this so far; one without takes its lock back when it loads the module.
+#[pymodule(gil_used = true)]
 mod _native {
     use super::*;
 
@@ -28,8 +32,6 @@ mod _native {
     use super::bridge::Flight;
     #[pymodule_export]
     use super::bridge::PendingAnswer;
-    #[pymodule_export]
-    use super::bridge::shut_down;
     #[pymodule_export]
     use super::clock::advance_local_clocks;
     #[pymodule_export]
@@ -45,6 +47,10 @@ mod _native {
     #[pymodule_export]
     use super::errors::write_unraisable;
     #[pymodule_export]
+    use super::exit::shut_down;
+    #[pymodule_export]
+    use super::references::References;
+    #[pymodule_export]
     use super::signalr::SignalRClient;
     #[cfg(feature = "testing")]
     #[pymodule_export]
@@ -54,8 +60,25 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        check_interpreter(module.py())?;
         let shut_down = module.getattr("shut_down")?;
         module.py().import("atexit")?.call_method1("register", (shut_down,))?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
+}
+
+/// Refuses sub-interpreters, which would share what belongs to one interpreter: from CPython 3.12 on the interpreter does
+/// so by itself.
+fn check_interpreter(py: Python<'_>) -> PyResult<()> {
+    if py.version_info() >= (3, 12) {
+        return Ok(());
+    }
+    // The module is optional in CPython; without it nobody makes sub-interpreters but C programs that embed Python.
+    let Ok(interpreters) = py.import("_xxsubinterpreters") else { return Ok(()) };
+    if interpreters.call_method0("get_current")?.eq(interpreters.call_method0("get_main")?)? {
+        return Ok(());
+    }
+    Err(PyImportError::new_err(
+        "module hubpass._native does not support loading in subinterpreters; run the application in the main interpreter (mod_wsgi: WSGIApplicationGroup %{GLOBAL})",
+    ))
 }

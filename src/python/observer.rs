@@ -6,31 +6,33 @@ use pyo3::types::PyDict;
 use crate::error::Error;
 use crate::keys::Reported;
 use crate::observe::{Event, Observer};
+use crate::python::references::WeakReferences;
 
 /// Hands each event to `hubpass._events.Teller`.
 pub struct PyObserver {
-    teller: Py<PyAny>,
+    references: WeakReferences,
 }
 
 impl PyObserver {
-    pub fn new(py: Python<'_>, callback: Option<Bound<'_, PyAny>>) -> PyResult<Self> {
-        Ok(Self { teller: py.import("hubpass._events")?.getattr("Teller")?.call1((callback,))?.unbind() })
+    pub fn new(references: WeakReferences) -> Self {
+        Self { references }
     }
 
-    fn call(&self, py: Python<'_>, event: &Event) -> PyResult<()> {
-        let attributes = PyDict::new(py);
+    fn call(teller: &Bound<'_, PyAny>, event: &Event) -> PyResult<()> {
+        let attributes = PyDict::new(teller.py());
         let name = describe(event, &attributes)?;
-        self.teller.call1(py, (name, attributes)).map(drop)
+        teller.call1((name, attributes)).map(drop)
     }
 }
 
 impl Observer for PyObserver {
     fn observe(&self, event: &Event) {
-        // At the exit of the interpreter nobody is left to be told.
+        // At the exit of the interpreter nobody is left to be told, nor when the last client is gone.
         let _ = Python::try_attach(|py| {
-            if let Err(error) = self.call(py, event) {
+            let Some(teller) = self.references.teller(py) else { return };
+            if let Err(error) = Self::call(&teller, event) {
                 // A callback that fails must not fail what it watches; Python reports it as it reports __del__.
-                error.write_unraisable(py, Some(self.teller.bind(py)));
+                error.write_unraisable(py, Some(&teller));
             }
         });
     }

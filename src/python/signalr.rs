@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple};
@@ -14,21 +15,20 @@ use crate::endpoint::{ApplicationName, Endpoints, Hub, Service};
 use crate::error::Result;
 use crate::keys::KeyStatus;
 use crate::negotiate::Negotiation;
-use crate::python::construction::{
-    KeyCredential, Keywords, from_arguments, from_connection_string, from_env, replaced_key, warn_of_plain_http,
-};
+use crate::python::construction::{Keywords, from_arguments, from_connection_string, from_env, warn_of_plain_http};
 use crate::python::credential::caller;
 use crate::python::negotiation::{Answer, Asked};
+use crate::python::references::References;
 use crate::python::status::{error_status, seconds};
-use crate::python::{bridge, convert};
+use crate::python::{bridge, convert, exit};
 use crate::rest::signalr::Message;
 
 /// A client of one hub.
 #[pyclass(frozen, module = "hubpass._native")]
 pub struct SignalRClient {
     client: Arc<client::SignalRClient>,
-    /// The credential whose key is looked at again at each call, if there is one.
-    credential: Option<Arc<KeyCredential>>,
+    /// The application's objects. A key in its credential is looked at again at each call.
+    references: Py<References>,
     url: Py<PyString>,
     is_async: bool,
 }
@@ -50,12 +50,13 @@ impl SignalRClient {
         keywords: Keywords<'_>,
         is_async: bool,
     ) -> PyResult<Self> {
+        let _inside = exit::enter(py)?;
         let endpoint = convert::text_argument("endpoint", endpoint)?;
         let client = client_endpoint.map(|text| convert::text_argument("client_endpoint", text)).transpose()?;
         let server = server_endpoint.map(|text| convert::text_argument("server_endpoint", text)).transpose()?;
         let endpoints = Endpoints::from_arguments(&endpoint, client.as_deref(), server.as_deref())?;
-        let (parts, credential) = from_arguments(Service::SignalR, endpoints, credential, is_async, &keywords)?;
-        Self::make(py, parts.signalr(&keywords)?, hub, credential.map(Arc::new), is_async)
+        let (parts, references) = from_arguments(Service::SignalR, endpoints, credential, is_async, &keywords)?;
+        Self::make(py, parts.signalr(&keywords)?, hub, references.unbind(), is_async)
     }
 
     /// A client from a connection string.
@@ -67,10 +68,11 @@ impl SignalRClient {
         keywords: Keywords<'_>,
         is_async: bool,
     ) -> PyResult<Self> {
+        let _inside = exit::enter(py)?;
         let text = convert::text_argument("connection_string", connection_string)?;
         let parsed = ConnectionString::parse(&text)?;
-        let parts = from_connection_string(py, Service::SignalR, &parsed, &keywords)?;
-        Self::make(py, parts.signalr(&keywords)?, hub, None, is_async)
+        let (parts, references) = from_connection_string(py, Service::SignalR, &parsed, &keywords)?;
+        Self::make(py, parts.signalr(&keywords)?, hub, references.unbind(), is_async)
     }
 
     /// A client of the service that the environment names.
@@ -82,15 +84,17 @@ impl SignalRClient {
         keywords: Keywords<'_>,
         is_async: bool,
     ) -> PyResult<Self> {
-        let (parts, credential) = from_env(py, Service::SignalR, credential, is_async, &keywords)?;
-        Self::make(py, parts.signalr(&keywords)?, hub, credential.map(Arc::new), is_async)
+        let _inside = exit::enter(py)?;
+        let (parts, references) = from_env(py, Service::SignalR, credential, is_async, &keywords)?;
+        Self::make(py, parts.signalr(&keywords)?, hub, references.unbind(), is_async)
     }
 
     /// A client for another hub that shares this one's credential, keys and connections.
     fn for_hub(&self, py: Python<'_>, hub: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let _inside = exit::enter(py)?;
         self.client.check_open()?;
         let client = self.client.for_hub(Hub::parse(&convert::text_argument("hub", hub)?)?);
-        Ok(Self::wrap(py, client, self.credential.clone(), self.is_async))
+        Ok(Self::wrap(py, client, self.references.clone_ref(py), self.is_async))
     }
 
     /// Signs a token; see `SignalRServiceClient.negotiate`. Without a key in hand a sync client waits for one, and an async
@@ -110,6 +114,7 @@ impl SignalRClient {
         enable_detailed_errors: &Bound<'py, PyAny>,
         timeout: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let inside = exit::enter(py)?;
         let mut buffer = None;
         let negotiation = Negotiation {
             claims: claims.map(convert::claims).transpose()?.unwrap_or_default(),
@@ -141,7 +146,7 @@ impl SignalRClient {
         if self.is_async {
             return Ok(Bound::new(py, bridge::PendingAnswer::new(answer))?.into_any());
         }
-        let answer = bridge::wait(py, answer)?;
+        let (answer, _inside) = bridge::wait(py, inside, answer)?;
         Ok(answer.response_with_warning(py)?.into_any())
     }
 
@@ -154,7 +159,8 @@ impl SignalRClient {
         excluded: &Bound<'_, PyAny>,
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        bridge::wait(py, self.sending(py, target, arguments, excluded, timeout)?)
+        let inside = exit::enter(py)?;
+        bridge::wait(py, inside, self.sending(py, target, arguments, excluded, timeout)?).map(drop)
     }
 
     /// Sends; `deliver(None, error or None)` is called when it is done.
@@ -167,6 +173,7 @@ impl SignalRClient {
         timeout: Option<&Bound<'_, PyAny>>,
         deliver: Py<PyAny>,
     ) -> PyResult<bridge::Flight> {
+        let _inside = exit::enter(py)?;
         bridge::start(self.sending(py, target, arguments, excluded, timeout)?, deliver)
     }
 
@@ -179,7 +186,8 @@ impl SignalRClient {
         ttl: Option<&Bound<'_, PyAny>>,
         timeout: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        bridge::wait(py, self.adding(py, user_id, group, ttl, timeout)?)
+        let inside = exit::enter(py)?;
+        bridge::wait(py, inside, self.adding(py, user_id, group, ttl, timeout)?).map(drop)
     }
 
     /// Puts a user into a group; `deliver(None, error or None)` is called when it is done.
@@ -192,12 +200,14 @@ impl SignalRClient {
         timeout: Option<&Bound<'_, PyAny>>,
         deliver: Py<PyAny>,
     ) -> PyResult<bridge::Flight> {
+        let _inside = exit::enter(py)?;
         bridge::start(self.adding(py, user_id, group, ttl, timeout)?, deliver)
     }
 
     /// Gets a key and waits.
     fn warm_up(&self, py: Python<'_>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        bridge::wait(py, self.warming_up(py, timeout)?)
+        let inside = exit::enter(py)?;
+        bridge::wait(py, inside, self.warming_up(py, timeout)?).map(drop)
     }
 
     /// Gets a key; `deliver(None, error or None)` is called when it is done.
@@ -207,10 +217,12 @@ impl SignalRClient {
         timeout: Option<&Bound<'_, PyAny>>,
         deliver: Py<PyAny>,
     ) -> PyResult<bridge::Flight> {
+        let _inside = exit::enter(py)?;
         bridge::start(self.warming_up(py, timeout)?, deliver)
     }
 
     fn invalidate_key(&self, kid: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let _inside = exit::enter(kid.py())?;
         Ok(self.client.invalidate_key(&convert::text_argument("kid", kid)?)?)
     }
 
@@ -227,6 +239,11 @@ impl SignalRClient {
 
     fn close(&self) {
         self.client.close();
+    }
+
+    /// The collector clears the references themselves, which breaks every cycle that this client is in.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.references)
     }
 
     #[getter]
@@ -260,27 +277,22 @@ impl SignalRClient {
         py: Python<'_>,
         options: SignalROptions,
         hub: &Bound<'_, PyAny>,
-        credential: Option<Arc<KeyCredential>>,
+        references: Py<References>,
         is_async: bool,
     ) -> PyResult<Self> {
         let hub = Hub::parse(&convert::text_argument("hub", hub)?)?;
         warn_of_plain_http(py, &options.endpoints)?;
-        Ok(Self::wrap(py, client::SignalRClient::new(options, hub), credential, is_async))
+        Ok(Self::wrap(py, client::SignalRClient::new(options, hub), references, is_async))
     }
 
-    fn wrap(
-        py: Python<'_>,
-        client: client::SignalRClient,
-        credential: Option<Arc<KeyCredential>>,
-        is_async: bool,
-    ) -> Self {
+    fn wrap(py: Python<'_>, client: client::SignalRClient, references: Py<References>, is_async: bool) -> Self {
         let url = PyString::new(py, client.client_url()).unbind();
-        Self { client: Arc::new(client), credential, url, is_async }
+        Self { client: Arc::new(client), references, url, is_async }
     }
 
     /// Takes a new key from the credential if its owner has replaced it since the last look.
     fn follow_credential(&self, py: Python<'_>) -> PyResult<()> {
-        if let Some(key) = replaced_key(py, self.credential.as_deref())? {
+        if let Some(key) = self.references.get().replaced_key(py)? {
             self.client.set_access_key(key);
         }
         Ok(())

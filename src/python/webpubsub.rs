@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde_json::{Map, Value};
@@ -15,19 +16,19 @@ use crate::error::Result;
 use crate::python::client_access::{
     Answer, Asked, Form, jwt_headers, lifetime, minutes, no_headers_for_the_service, user_if_any,
 };
-use crate::python::construction::{
-    KeyCredential, Keywords, from_arguments, from_connection_string, from_env, replaced_key, warn_of_plain_http,
-};
+use crate::python::construction::{Keywords, from_arguments, from_connection_string, from_env, warn_of_plain_http};
 use crate::python::credential::caller;
+use crate::python::exit::Inside;
+use crate::python::references::References;
 use crate::python::status::{error_status, seconds};
-use crate::python::{bridge, convert};
+use crate::python::{bridge, convert, exit};
 
 /// A client of one hub.
 #[pyclass(frozen, module = "hubpass._native")]
 pub struct WebPubSubClient {
     client: Arc<client::WebPubSubClient>,
-    /// The credential whose key is looked at again at each call, if there is one.
-    credential: Option<Arc<KeyCredential>>,
+    /// What the application has handed over, which the garbage collector follows.
+    references: Py<References>,
     is_async: bool,
 }
 
@@ -48,12 +49,13 @@ impl WebPubSubClient {
         keywords: Keywords<'_>,
         is_async: bool,
     ) -> PyResult<Self> {
+        let _inside = exit::enter(py)?;
         let endpoint = convert::text_argument("endpoint", endpoint)?;
         let client = client_endpoint.map(|text| convert::text_argument("client_endpoint", text)).transpose()?;
         let server = server_endpoint.map(|text| convert::text_argument("server_endpoint", text)).transpose()?;
         let endpoints = Endpoints::for_service(Service::WebPubSub, &endpoint, client.as_deref(), server.as_deref())?;
-        let (parts, credential) = from_arguments(Service::WebPubSub, endpoints, credential, is_async, &keywords)?;
-        Self::make(py, parts.web_pubsub(), hub, credential.map(Arc::new), is_async)
+        let (parts, references) = from_arguments(Service::WebPubSub, endpoints, credential, is_async, &keywords)?;
+        Self::make(py, parts.web_pubsub(), hub, references.unbind(), is_async)
     }
 
     /// A client from a connection string.
@@ -65,10 +67,11 @@ impl WebPubSubClient {
         keywords: Keywords<'_>,
         is_async: bool,
     ) -> PyResult<Self> {
+        let _inside = exit::enter(py)?;
         let text = convert::text_argument("connection_string", connection_string)?;
         let parsed = ConnectionString::for_service(Service::WebPubSub, &text)?;
-        let parts = from_connection_string(py, Service::WebPubSub, &parsed, &keywords)?;
-        Self::make(py, parts.web_pubsub(), hub, None, is_async)
+        let (parts, references) = from_connection_string(py, Service::WebPubSub, &parsed, &keywords)?;
+        Self::make(py, parts.web_pubsub(), hub, references.unbind(), is_async)
     }
 
     /// A client of the service that the environment names.
@@ -80,15 +83,17 @@ impl WebPubSubClient {
         keywords: Keywords<'_>,
         is_async: bool,
     ) -> PyResult<Self> {
-        let (parts, credential) = from_env(py, Service::WebPubSub, credential, is_async, &keywords)?;
-        Self::make(py, parts.web_pubsub(), hub, credential.map(Arc::new), is_async)
+        let _inside = exit::enter(py)?;
+        let (parts, references) = from_env(py, Service::WebPubSub, credential, is_async, &keywords)?;
+        Self::make(py, parts.web_pubsub(), hub, references.unbind(), is_async)
     }
 
     /// A client for another hub that shares this one's credential and connections.
-    fn for_hub(&self, hub: &Bound<'_, PyAny>) -> PyResult<Self> {
+    fn for_hub(&self, py: Python<'_>, hub: &Bound<'_, PyAny>) -> PyResult<Self> {
         self.client.check_open()?;
         let client = self.client.for_hub(Hub::keeping_case(&convert::text_argument("hub", hub)?)?);
-        Ok(Self { client: Arc::new(client), credential: self.credential.clone(), is_async: self.is_async })
+        let references = self.references.clone_ref(py);
+        Ok(Self { client: Arc::new(client), references, is_async: self.is_async })
     }
 
     /// A token in the form of Microsoft's SDK. With Entra a sync client waits for it, and an async one gives a
@@ -105,6 +110,7 @@ impl WebPubSubClient {
         headers: Option<&Bound<'py, PyAny>>,
         timeout: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let inside = exit::enter(py)?;
         let mut buffer = None;
         let identity = user_if_any(user_id, &mut buffer)?;
         let access = Asked { client_protocol, roles, groups }.access(identity, minutes(minutes_to_expire)?)?;
@@ -112,7 +118,7 @@ impl WebPubSubClient {
         if !headers.is_empty() && !self.client.signs() {
             return Err(no_headers_for_the_service().into());
         }
-        self.answer(py, Form::AccessToken, access, &headers, timeout)
+        self.answer(py, inside, (Form::AccessToken, access, &headers), timeout)
     }
 
     /// A token as the answer to `POST /negotiate`; the same otherwise.
@@ -128,15 +134,17 @@ impl WebPubSubClient {
         client_protocol: &Bound<'py, PyAny>,
         timeout: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let inside = exit::enter(py)?;
         let mut buffer = None;
         let identity = convert::identity(user_id, anonymous, &mut buffer)?;
         let access = Asked { client_protocol, roles, groups }.access(identity, lifetime(py, lifetime_argument)?)?;
-        self.answer(py, Form::Negotiation, access, &Map::new(), timeout)
+        self.answer(py, inside, (Form::Negotiation, access, &Map::new()), timeout)
     }
 
     /// Has the service sign once and waits.
     fn warm_up(&self, py: Python<'_>, timeout: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        bridge::wait(py, self.warming_up(py, timeout)?)
+        let inside = exit::enter(py)?;
+        bridge::wait(py, inside, self.warming_up(py, timeout)?).map(drop)
     }
 
     /// Has the service sign once; `deliver(None, error or None)` is called when it is done.
@@ -146,10 +154,12 @@ impl WebPubSubClient {
         timeout: Option<&Bound<'_, PyAny>>,
         deliver: Py<PyAny>,
     ) -> PyResult<bridge::Flight> {
+        let _inside = exit::enter(py)?;
         bridge::start(self.warming_up(py, timeout)?, deliver)
     }
 
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let _inside = exit::enter(py)?;
         let status = PyDict::new(py);
         let tokens = self.client.status();
         status.set_item("ready", self.client.is_ready(tokens.as_ref()))?;
@@ -168,6 +178,11 @@ impl WebPubSubClient {
 
     fn close(&self) {
         self.client.close();
+    }
+
+    /// The collector clears the references themselves, which breaks every cycle that this client is in.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.references)
     }
 
     #[getter]
@@ -196,17 +211,17 @@ impl WebPubSubClient {
         py: Python<'_>,
         options: WebPubSubOptions,
         hub: &Bound<'_, PyAny>,
-        credential: Option<Arc<KeyCredential>>,
+        references: Py<References>,
         is_async: bool,
     ) -> PyResult<Self> {
         let hub = Hub::keeping_case(&convert::text_argument("hub", hub)?)?;
         warn_of_plain_http(py, &options.endpoints)?;
-        Ok(Self { client: Arc::new(client::WebPubSubClient::new(options, hub)), credential, is_async })
+        Ok(Self { client: Arc::new(client::WebPubSubClient::new(options, hub)), references, is_async })
     }
 
     /// Takes a new key from the credential if its owner has replaced it since the last look.
     fn follow_credential(&self, py: Python<'_>) -> PyResult<()> {
-        if let Some(key) = replaced_key(py, self.credential.as_deref())? {
+        if let Some(key) = self.references.get().replaced_key(py)? {
             self.client.set_access_key(key);
         }
         Ok(())
@@ -215,9 +230,8 @@ impl WebPubSubClient {
     fn answer<'py>(
         &self,
         py: Python<'py>,
-        form: Form,
-        access: ClientAccess,
-        headers: &Map<String, Value>,
+        inside: Inside,
+        (form, access, headers): (Form, ClientAccess, &Map<String, Value>),
         timeout: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let timeout = convert::timeout(timeout)?;
@@ -234,7 +248,8 @@ impl WebPubSubClient {
         if self.is_async {
             return Ok(Bound::new(py, bridge::PendingAnswer::new(generated))?.into_any());
         }
-        bridge::wait(py, generated)?.with_warning(py)
+        let (answer, _inside) = bridge::wait(py, inside, generated)?;
+        answer.with_warning(py)
     }
 
     fn warming_up(

@@ -22,8 +22,8 @@ pub fn expect_success(operation: &Operation, proof: &Proof, answer: &Answer) -> 
 }
 
 /// Reads a temporary key: a JSON object with `KeyId` and `AccessKey`, named just so and not empty
-/// (`MicrosoftEntraAccessKey` in Azure/azure-signalr).
-pub fn temporary_key(proof: &Proof, answer: &Answer) -> Result<TemporaryKey> {
+/// (`MicrosoftEntraAccessKey` in Azure/azure-signalr). `bearer` is the token that was sent for it.
+pub fn temporary_key(proof: &Proof, bearer: &Secret, answer: &Answer) -> Result<TemporaryKey> {
     #[derive(Deserialize)]
     struct Body {
         #[serde(rename = "KeyId")]
@@ -33,12 +33,16 @@ pub fn temporary_key(proof: &Proof, answer: &Answer) -> Result<TemporaryKey> {
     }
     const NAME_MAX: usize = 256;
     const KEY_MAX: usize = 4096;
+    const SECRET_MIN: usize = 16;
     expect_success(&ACCESS_KEY, proof, answer)?;
     let body: Body = serde_json::from_slice(&answer.body).map_err(|_| {
         // The error of the parser would quote the answer.
         not_what_was_asked_for(&ACCESS_KEY, "something that is not a key", answer)
     })?;
     let is_a_name = |name: &str| !name.is_empty() && name.len() <= NAME_MAX && !name.chars().any(char::is_control);
+    // The name stands in logs and in every client token, so that one which repeats a secret would give it to everybody.
+    let repeats = |secret: &Secret| secret.expose().len() >= SECRET_MIN && body.key_id.contains(secret.expose());
+    let is_a_name = |name: &str| is_a_name(name) && !repeats(&body.access_key) && !repeats(bearer);
     if !is_a_name(&body.key_id) || body.access_key.expose().is_empty() || body.access_key.expose().len() > KEY_MAX {
         return Err(not_what_was_asked_for(&ACCESS_KEY, "a key that cannot be one", answer));
     }
@@ -388,7 +392,9 @@ mod tests {
     #[test]
     fn a_key_has_two_members_of_exact_names() {
         let read = |status, body: &str| {
-            temporary_key(&Proof::Entra { object_id: None }, &with_body(status, body)).map(|key| key.kid().to_owned())
+            let bearer = Secret::new("the-token-that-was-sent".to_owned());
+            temporary_key(&Proof::Entra { object_id: None }, &bearer, &with_body(status, body))
+                .map(|key| key.kid().to_owned())
         };
         assert_eq!(read(200, r#"{"KeyId":"foo","AccessKey":"KEY"}"#).unwrap(), "foo");
         assert_eq!(read(200, r#"{"AccessKey":"KEY","KeyId":"foo","x":1}"#).unwrap(), "foo");
@@ -398,6 +404,8 @@ mod tests {
             r#"{"KeyId":"","AccessKey":"KEY"}"#,
             r#"{"KeyId":"foo","AccessKey":""}"#,
             r#"{"KeyId":"foo"}"#,
+            r#"{"KeyId":"x the-token-that-was-sent","AccessKey":"KEY"}"#,
+            r#"{"KeyId":"KEY-0123456789ABCDEF","AccessKey":"KEY-0123456789ABCDEF"}"#,
             "<html>KEY</html>",
             "",
         ] {

@@ -4,8 +4,12 @@
 //! only place that opens a socket.
 
 pub mod answer;
+mod certificate;
+mod failure;
+mod proxy;
 pub mod signalr;
 pub mod transport;
+mod trust;
 mod unsigned;
 pub mod webpubsub;
 
@@ -106,6 +110,14 @@ pub struct Request {
     pub body: Option<Body>,
     /// How long it may take, if that is less than any request may.
     pub limit: Option<Duration>,
+}
+
+impl Request {
+    /// Whether a text stands in something secret that the request carries: an answer may repeat what it was sent.
+    pub fn holds(&self, text: &str) -> bool {
+        let body = self.body.as_ref().map(|body| &body.text);
+        !text.is_empty() && self.headers.iter().map(|(_, value)| value).chain(body).any(|s| s.expose().contains(text))
+    }
 }
 
 /// Whom a request goes to, which decides where plain http is safe, whether a proxy may stand in between, and which setting

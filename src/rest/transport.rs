@@ -1,21 +1,25 @@
 //! The door of the network: the only file that opens sockets.
 
-use std::error::Error as StdError;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use azure_core::Bytes;
 use reqwest::header::{
     CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
-use reqwest::{Certificate, Client, NoProxy, Proxy, redirect};
+use reqwest::{Client, ClientBuilder, redirect};
 use url::Url;
 use zeroize::Zeroizing;
 
 use crate::endpoint::Endpoint;
-use crate::env::ProxyVariables;
+use crate::env::{ProxyVariables, TrustVariables};
 use crate::error::{Code, Error, Result};
 use crate::process::{self, PerProcess, ProcessState};
 use crate::rest::answer::unexpected;
+use crate::rest::failure::transport_error;
+use crate::rest::proxy::{Proxy, ProxyRules};
+use crate::rest::trust;
 use crate::rest::{Answer, BODY_MAX, Method, Party, Request};
 use crate::secret::Secret;
 use crate::world::Pending;
@@ -24,52 +28,91 @@ use crate::world::Pending;
 const USER_AGENT: &str = concat!("hubpass/", env!("CARGO_PKG_VERSION"));
 
 /// The longest that one request may take. The caller's own time is usually shorter; this ends what nobody waits for.
-const REQUEST_MAX: Duration = Duration::from_secs(30);
+pub(super) const REQUEST_MAX: Duration = Duration::from_secs(30);
 
 /// How long a connection is kept without use. Shorter than what services and proxies allow, because a request on a
 /// connection that the other side is just closing fails, and one that acts must not be sent twice.
 const IDLE_MAX: Duration = Duration::from_secs(30);
-
-/// Hosts that are never reached through a proxy: the link that managed identities are served on. This machine is not
-/// among them because its connections are kept apart.
-const NEVER_PROXIED: &str = "169.254.0.0/16";
 
 /// The way to the network. Simulations have their own.
 pub trait Transport: Send + Sync {
     /// Sends a request and reads its answer, whatever its status. Redirects are not followed: they would carry a bearer to
     /// another place.
     fn send(&self, request: Request) -> Pending<'_, Result<Answer>>;
+
+    /// Lets go of connections that nothing uses, and keeps none from then on. Requests under way go on, and so may those
+    /// that follow from them.
+    fn close(&self) {}
 }
 
 /// Sends requests over HTTPS, and over HTTP to this machine.
 pub struct HttpTransport {
-    /// Connections to this machine, which never take the way of a proxy.
-    local: Connections,
-    remote: Connections,
-}
-
-/// Connections of one kind.
-struct Connections {
-    proxies: ProxyVariables,
+    rules: ProxyRules,
+    trust: TrustVariables,
     ca_file: Option<PathBuf>,
-    made: PerProcess<Client>,
+    /// Connections that take no proxy, whatever the environment says.
+    direct: PerProcess<Client>,
+    proxied: PerProcess<Client>,
+    closed: AtomicBool,
 }
 
 impl HttpTransport {
-    /// A transport that will use these proxies, and trust the certificates of `ca_file` (PEM) beside those of the system.
-    /// Nothing is read or opened before the first request.
-    pub fn new(proxies: ProxyVariables, ca_file: Option<PathBuf>) -> Self {
-        let local = Connections::new(ProxyVariables::default(), ca_file.clone());
-        Self { local, remote: Connections::new(proxies, ca_file) }
+    /// A transport that will use these proxies, and trust the certificates of `ca_file` (PEM) beside those of the system, or
+    /// those that the environment puts in their place. Nothing is read or opened before the first request.
+    pub fn new(proxies: ProxyVariables, trust: TrustVariables, ca_file: Option<PathBuf>) -> Self {
+        let rules = ProxyRules::new(&proxies);
+        let (direct, proxied, closed) = (PerProcess::default(), PerProcess::default(), AtomicBool::new(false));
+        Self { rules, trust, ca_file, direct, proxied, closed }
+    }
+
+    fn client(&self, process: &ProcessState, proxy: Option<&Proxy>) -> Result<Client> {
+        let connections = if proxy.is_some() { &self.proxied } else { &self.direct };
+        let made = connections.try_get(process.id(), || self.build(proxy))?;
+        if self.closed.load(Ordering::Acquire) {
+            connections.let_go();
+        }
+        Ok(Client::clone(&made))
+    }
+
+    fn build(&self, proxy: Option<&Proxy>) -> Result<Client> {
+        self.builder(proxy)?.build().map_err(|error| {
+            Error::new(
+                Code::TransportUnavailable,
+                "No connections can be made.",
+                "Check the limits of this process: ulimit -a",
+            )
+            .with_source(error)
+        })
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "this file is the door of the network")]
+    fn builder(&self, proxy: Option<&Proxy>) -> Result<ClientBuilder> {
+        let mut builder = Client::builder()
+            .user_agent(USER_AGENT)
+            .redirect(redirect::Policy::none())
+            .timeout(REQUEST_MAX)
+            .pool_idle_timeout(IDLE_MAX)
+            .tls_backend_preconfigured(trust::tls(&self.trust, self.ca_file.as_deref())?)
+            .no_proxy();
+        if let Some(proxy) = proxy {
+            let made = reqwest::Proxy::https(proxy.url.expose()).map_err(|_| {
+                Error::new(
+                    Code::TransportUnavailable,
+                    format!("The proxy in the environment variable {} cannot be used.", proxy.variable),
+                    format!("Set {}=http://<host>:<port>, or unset it.", proxy.variable),
+                )
+            })?;
+            builder = builder.proxy(made);
+        }
+        Ok(builder)
     }
 
     async fn exchange(&self, request: Request) -> Result<Answer> {
         let process = process::current()?;
         let endpoint = check_destination(&request)?;
-        let is_near = endpoint.is_loopback() || request.party == Party::Platform;
-        let connections = if is_near { &self.local } else { &self.remote };
-        let client = connections.client(process)?;
-        let failed = |error: reqwest::Error| transport_error(&request, &endpoint, error);
+        let proxy = self.rules.proxy_for(request.party, &endpoint)?;
+        let client = self.client(process, proxy)?;
+        let failed = |error: reqwest::Error| transport_error(&request, &endpoint, proxy, error);
         let mut builder = match request.method {
             Method::Get => client.get(&request.url),
             Method::Post => client.post(&request.url),
@@ -82,18 +125,22 @@ impl HttpTransport {
             builder = builder.timeout(limit);
         }
         if let Some(body) = &request.body {
-            builder = builder.header(CONTENT_TYPE, body.content_type).body(body.text.expose().to_owned());
+            builder = builder.header(CONTENT_TYPE, body.content_type).body(wiped_copy(&body.text));
         } else if request.method == Method::Post {
             // The library leaves it out, and without it gateways refuse a POST with 411 (RFC 9110 section 8.6).
             builder = builder.header(CONTENT_LENGTH, 0);
         }
         let mut response = builder.send().await.map_err(failed)?;
+        let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+        let capacity = announced.map_or(BODY_MAX, |length| length.min(BODY_MAX));
         let mut answer = Answer {
             status: response.status().as_u16(),
             www_authenticate: text(response.headers(), &WWW_AUTHENTICATE),
             retry_after: text(response.headers(), &RETRY_AFTER),
-            error_code: text(response.headers(), &HeaderName::from_static("x-ms-error-code")),
-            body: Zeroizing::default(),
+            error_code: text(response.headers(), &HeaderName::from_static("x-ms-error-code"))
+                .filter(|code| !request.holds(code)),
+            // A buffer that grew would leave what it held behind, unwiped.
+            body: Zeroizing::new(Vec::with_capacity(capacity)),
         };
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             let room = BODY_MAX - answer.body.len();
@@ -115,11 +162,18 @@ impl Transport for HttpTransport {
     fn send(&self, request: Request) -> Pending<'_, Result<Answer>> {
         Box::pin(self.exchange(request))
     }
+
+    fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.direct.let_go();
+        self.proxied.let_go();
+    }
 }
 
 /// A header's value that no log of the HTTP library shows.
 fn header_value(value: &Secret) -> Result<HeaderValue> {
-    let mut value = HeaderValue::from_str(value.expose()).map_err(|_| {
+    let sendable = value.expose().is_ascii().then(|| HeaderValue::from_maybe_shared(wiped_copy(value)).ok()).flatten();
+    let mut value = sendable.ok_or_else(|| {
         Error::new(
             Code::CredentialUnsupported,
             "The credential's token has characters that no HTTP header can carry.",
@@ -130,51 +184,9 @@ fn header_value(value: &Secret) -> Result<HeaderValue> {
     Ok(value)
 }
 
-impl Connections {
-    fn new(proxies: ProxyVariables, ca_file: Option<PathBuf>) -> Self {
-        Self { proxies, ca_file, made: PerProcess::default() }
-    }
-
-    fn client(&self, process: &ProcessState) -> Result<Client> {
-        let made = self.made.try_get(process.id(), || self.build())?;
-        Ok(Client::clone(&made))
-    }
-
-    #[allow(clippy::disallowed_methods, reason = "this file is the door of the network")]
-    fn build(&self) -> Result<Client> {
-        let mut builder = Client::builder()
-            .user_agent(USER_AGENT)
-            .redirect(redirect::Policy::none())
-            .timeout(REQUEST_MAX)
-            .pool_idle_timeout(IDLE_MAX)
-            .no_proxy();
-        let unusable =
-            |what: &str, hint: &str| Error::new(Code::TransportUnavailable, format!("{what} cannot be used."), hint);
-        if let Some(url) = &self.proxies.https {
-            let proxy = Proxy::https(url.expose()).map_err(|_| {
-                unusable(
-                    "The proxy in the environment variable HTTPS_PROXY (or ALL_PROXY)",
-                    "Set HTTPS_PROXY=http://<host>:<port>, or unset it.",
-                )
-            })?;
-            let more = self.proxies.exceptions.as_deref().unwrap_or_default();
-            builder = builder.proxy(proxy.no_proxy(NoProxy::from_string(&format!("{NEVER_PROXIED},{more}"))));
-        }
-        if let Some(path) = &self.ca_file {
-            let read = std::fs::read(path).ok().and_then(|pem| Certificate::from_pem_bundle(&pem).ok());
-            let certificates = read.filter(|certificates| !certificates.is_empty()).ok_or_else(|| {
-                unusable("The file of certificates", "Pass ca_file= with the path of a readable PEM file.")
-            })?;
-            builder = builder.tls_certs_merge(certificates);
-        }
-        builder.build().map_err(|error| {
-            unusable(
-                "The system's store of trusted certificates",
-                "Install it (apt-get install ca-certificates), or set SSL_CERT_FILE=<file of PEM certificates>.",
-            )
-            .with_source(error)
-        })
-    }
+/// A copy for the HTTP library, which is wiped when the library drops it.
+fn wiped_copy(secret: &Secret) -> Bytes {
+    Bytes::from_owner(Zeroizing::new(secret.expose().as_bytes().to_vec()))
 }
 
 /// Nothing secret leaves this machine in the clear.
@@ -200,82 +212,40 @@ fn text(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join(", "))
 }
 
-/// What a failure on the way means. The text of the innermost cause is a system's message and holds no secret.
-fn transport_error(request: &Request, endpoint: &Endpoint, error: reqwest::Error) -> Error {
-    let error = error.without_url();
-    let mut causes = Vec::new();
-    let mut next: Option<&dyn StdError> = error.source();
-    while let Some(cause) = next {
-        causes.push(cause.to_string());
-        next = cause.source();
-    }
-    let has = |sign: &str| causes.iter().any(|cause| cause.to_ascii_lowercase().contains(sign));
-    let cause = causes.last().cloned().unwrap_or_else(|| error.to_string());
-    let host = endpoint.host();
-    let operation = request.purpose;
-    if has("invalid http") || has("invalid chunk") || has("message head is too large") {
-        let message = format!("{operation} was answered by {host} with something that is not HTTP ({cause}).");
-        return unexpected(request.party, message);
-    }
-    let setting = request.party.setting();
-    let broke_off = ["close_notify", "unexpected eof", "unexpected end of file", "connection reset", "broken pipe"];
-    let (code, message, hint) = if error.is_timeout() {
-        (
-            Code::DeadlineExceeded,
-            format!(
-                "{operation} failed: {host} did not answer within {} seconds.",
-                request.limit.unwrap_or(REQUEST_MAX).as_secs()
-            ),
-            format!("Check the network to {host}, and {setting}."),
-        )
-    } else if has("dns") || has("failed to lookup") || has("name resolution") {
-        (
-            Code::NameResolutionFailed,
-            format!("{operation} failed: the name {host} does not resolve ({cause})."),
-            match request.party {
-                Party::Service(service) => {
-                    format!("Check {setting}, and with a private endpoint the DNS zone {}.", service.private_zone())
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A name of two addresses, of which one has nobody who listens.
+    #[tokio::test]
+    async fn a_name_is_reached_at_the_address_that_answers() {
+        let addresses = [IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST)];
+        for here in addresses {
+            let Ok(listener) = TcpListener::bind((here, 0)).await else {
+                // A machine without IPv6 has one address less to try.
+                assert!(here.is_ipv6());
+                continue;
+            };
+            let port = listener.local_addr().unwrap().port();
+            let served = tokio::spawn(async move {
+                let (mut connection, _) = listener.accept().await.unwrap();
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(connection.read_u8().await.unwrap());
                 }
-                _ => format!("Check {setting}."),
-            },
-        )
-    } else if broke_off.iter().any(|sign| has(sign)) {
-        (
-            Code::ConnectionFailed,
-            format!("{operation} failed: {host} broke the connection off ({cause})."),
-            format!("Try again; should it last, check {setting} and what stands between."),
-        )
-    } else if has("corrupt message") {
-        (
-            Code::TlsFailed,
-            format!("{operation} failed: {host} does not speak TLS at this port ({cause})."),
-            format!("Check the port in {setting}, or Port= in the connection string; https is on 443."),
-        )
-    } else if has("certificate") || has("tls") {
-        (
-            Code::TlsFailed,
-            format!("{operation} failed: the certificate of {host} is not accepted ({cause})."),
-            "If a company proxy inspects TLS, pass ca_file=<file with its root certificate>, or set SSL_CERT_FILE."
-                .to_owned(),
-        )
-    } else if has("tunnel") || has("proxy") {
-        (
-            Code::NetworkBlocked,
-            format!("{operation} failed: the proxy did not let it through to {host} ({cause})."),
-            "Allow the host at the proxy, or add it to NO_PROXY.".to_owned(),
-        )
-    } else {
-        (
-            Code::ConnectionFailed,
-            format!("{operation} failed: no answer came from {host} ({cause})."),
-            match request.party {
-                Party::Service(_) => {
-                    "Check that the endpoint can be reached from this machine: curl -I https://<host>/api/health"
-                        .to_owned()
-                }
-                _ => format!("Check {setting}, and that this machine can reach {host}."),
-            },
-        )
-    };
-    Error::new(code, message, hint).with_source(error)
+                connection.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+            });
+            let transport = HttpTransport::new(ProxyVariables::default(), TrustVariables::default(), None);
+            let both = addresses.map(|address| SocketAddr::new(address, port));
+            let client = transport.builder(None).unwrap().resolve_to_addrs("both.example", &both).build().unwrap();
+            let answer = client.get(format!("http://both.example:{port}/")).send().await.unwrap();
+            assert_eq!(answer.status(), 202, "{here}");
+            served.await.unwrap();
+        }
+    }
 }

@@ -3,8 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { chromium } from "playwright-core";
-
+import { launchChromium } from "./support/chromium.js";
 import { allGone, Demo } from "./support/demo.js";
 import { kidOf } from "./support/tokens.js";
 import { eventually, LIMIT_MS, within } from "./support/watchdog.js";
@@ -12,19 +11,7 @@ import { eventually, LIMIT_MS, within } from "./support/watchdog.js";
 let browser;
 
 before(async () => {
-  browser = await chromium.launch({
-    executablePath: "/usr/bin/chromium",
-    args: [
-      // The tests may run as root in a container, where the sandbox does not work.
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
-  });
+  browser = await launchChromium();
 });
 
 after(() => browser?.close());

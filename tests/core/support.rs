@@ -8,7 +8,7 @@ use hubpass::clock::{Clock, Now};
 use hubpass::connection_string::{Auth, ConnectionString};
 use hubpass::credential::Caller;
 use hubpass::endpoint::{ApplicationName, Endpoints, Hub};
-use hubpass::env::ProxyVariables;
+use hubpass::env::{ProxyVariables, TrustVariables};
 use hubpass::keys::SigningKey;
 use hubpass::negotiate::Negotiation;
 use hubpass::process::ThisProcess;
@@ -25,7 +25,7 @@ pub fn now() -> Now {
 
 /// A client that signs with `access_key`.
 pub fn client(endpoints: Endpoints, access_key: &str, hub: &str, application: &str) -> Result<SignalRClient> {
-    let transport = Arc::new(HttpTransport::new(ProxyVariables::default(), None));
+    let transport = Arc::new(HttpTransport::new(ProxyVariables::default(), TrustVariables::default(), None));
     let options = SignalROptions {
         endpoints,
         credential: Credential::AccessKey(SigningKey::new(access_key, None)),

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import TypeAlias, TypeVar, cast
 
 from hubpass._native import Flight, TaskHolder, TokenDelivery
@@ -37,22 +38,41 @@ async def flight(start: Callable[["Deliver[T]"], Flight]) -> T:
         return await future
     finally:
         under_way.cancel()
+        # A coroutine that is closed does not take an error that has come meanwhile, and nobody else can.
+        if future.done() and not future.cancelled():
+            future.exception()
 
 
-def begin_token(
+def token_beginner(
     get_token: Callable[[str], Awaitable[object]], scope: str, delivery: TokenDelivery, holder: TaskHolder
-) -> None:
-    """Fetch a token in a task of the running loop. The core calls this through ``call_soon_threadsafe``.
+) -> Callable[[], None]:
+    """Give a function that fetches a token in a task of the running loop; the core hands it to the caller's loop.
 
-    A task that is cancelled says through ``delivery`` that nothing will come; a loop that ends, the core finds out
-    itself.
+    It takes no arguments, because a loop in debug mode logs those of what it calls, and the bound method of a
+    credential shows the credential. A task that is cancelled says through ``delivery`` that nothing will come; a loop
+    that ends, the core finds out itself.
     """
-    task = asyncio.get_running_loop().create_task(_fetch_token(get_token, scope, delivery))
-    # A loop that is closed with tasks pending makes them complain when they are collected. For this one nobody waits
-    # any more: the core has found another loop to fetch on.
-    task.add_done_callback(lambda _: delivery.abandon())
-    task._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - what asyncio.gather does
-    holder.hold(task)
+
+    def begin() -> None:
+        task = asyncio.get_running_loop().create_task(_fetch_token(get_token, scope, delivery))
+        task.add_done_callback(partial(_abandon, delivery))
+        # A loop that is closed with tasks pending makes them complain when they are collected. For this one nobody
+        # waits any more: the core has found another loop to fetch on.
+        task._log_destroy_pending = False  # type: ignore[attr-defined] # noqa: SLF001 - what asyncio.gather does
+        holder.hold(task)
+
+    return begin
+
+
+def _abandon(delivery: TokenDelivery, task: "asyncio.Task[None]") -> None:
+    """Say that nothing more will come.
+
+    An exit that the task has passed on to its loop is retrieved here, so that it is not reported a second time when the
+    task is collected.
+    """
+    delivery.abandon()
+    if not task.cancelled():
+        task.exception()
 
 
 async def _fetch_token(get_token: Callable[[str], Awaitable[object]], scope: str, delivery: TokenDelivery) -> None:

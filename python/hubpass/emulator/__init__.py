@@ -1,7 +1,8 @@
-"""The local Azure: a strict emulator of Azure SignalR Service for development and tests.
+"""The local Azure: a strict emulator for development and tests.
 
-Run it with `python -m hubpass.emulator`, or from Python with `Emulator`. Running needs the extra `emulator`;
-importing this package needs the standard library only.
+It plays Azure SignalR Service, Azure Web PubSub, and the Entra around them. Run it with
+`python -m hubpass.emulator`, or from Python with `Emulator`. Running needs the extra `emulator`; importing this
+package needs the standard library only.
 """
 
 from hubpass.emulator.control_client import ControlClient

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from starlette.requests import HTTPConnection
 
+from hubpass.emulator.addresses import Address
 from hubpass.emulator.audiences import RequestTarget, is_client_audience, is_rest_audience, own_authorities
 from hubpass.emulator.interception import call_of
 from hubpass.emulator.rest_errors import refuse_rest
@@ -28,7 +29,7 @@ from hubpass.emulator.tokens import (
 
 # The name pattern of the public REST specification. A client's hub key may begin with an application name and
 # `_`.
-_HUB_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}")
+HUB_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}")
 _ENTRA_AUDIENCES = frozenset({"https://signalr.azure.com", "https://signalr.azure.com/"})
 _HUB_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,256}")
 
@@ -44,7 +45,7 @@ def client_hub(connection: HTTPConnection) -> str:
 def rest_hub(hub: str, application: str | None) -> str:
     """The hub key that a REST request addresses; raises `RefusedError` (400) for names that cannot exist."""
     for name in (hub, application):
-        if name is not None and not _HUB_NAME.fullmatch(name):
+        if name is not None and not HUB_NAME.fullmatch(name):
             _refuse_query("The hub or application is not a valid name.")
     return (f"{application}_{hub}" if application else hub).lower()
 
@@ -60,7 +61,7 @@ def client_claims(service: Service, connection: HTTPConnection, hub: str, *, que
     if token is None and in_query and query_allowed:
         token = in_query[-1] or None
     check_length(token)
-    target = _target(service, connection)
+    target = request_target(service.address, connection)
 
     def check_signature(parsed: ParsedToken) -> None:
         kid = _check_client_signature(service, parsed)
@@ -78,9 +79,9 @@ def rest_caller(service: Service, connection: HTTPConnection, match: Match) -> N
     """Check the bearer of a REST request: a token for this URL signed with a static key, or an Entra token."""
     token = parse_token(bearer_from_header(connection.headers.getlist("authorization")))
     if not token.is_signed_with_a_key:
-        _check_entra(service, connection, match, token)
+        check_entra(service, connection, match, token)
         return
-    target = _target(service, connection)
+    target = request_target(service.address, connection)
     verified_claims(
         token,
         lambda parsed: _check_static_signature(service, parsed),
@@ -92,14 +93,20 @@ def rest_caller(service: Service, connection: HTTPConnection, match: Match) -> N
 def entra_caller(service: Service, connection: HTTPConnection, match: Match) -> None:
     """Check the bearer of a request that takes Entra tokens only."""
     token = parse_token(bearer_from_header(connection.headers.getlist("authorization")))
-    _check_entra(service, connection, match, token)
+    check_entra(service, connection, match, token)
 
 
-def _check_entra(service: Service, connection: HTTPConnection, match: Match, token: ParsedToken) -> None:
+def check_entra(
+    service: Service,
+    connection: HTTPConnection,
+    match: Match,
+    token: ParsedToken,
+    audiences: frozenset[str] = _ENTRA_AUDIENCES,
+) -> None:
     """Refuse an Entra token that is not good (401), or whose identity lacks the route's action (403)."""
     if token.is_signed_with_a_key:
         refuse("this request needs an Entra token, not one signed with a key", KEY_NOT_FOUND)
-    claims = verified_claims(token, service.issuer.check_signature, service.clock.now(), _ENTRA_AUDIENCES.__contains__)
+    claims = verified_claims(token, service.issuer.check_signature, service.clock.now(), audiences.__contains__)
     if claims.get("iss") != service.issuer.issuer(service.directory.tenant_id):
         refuse("the token's tenant is not the tenant of the service", "The issuer is invalid")
     object_id = str(claims["oid"])
@@ -155,11 +162,12 @@ def single_query_value(connection: HTTPConnection, name: str, *, required: bool)
     return values[0] if values else None
 
 
-def _target(service: Service, connection: HTTPConnection) -> RequestTarget:
-    hosts, ports = own_authorities(service.address, connection.headers.get("host", ""))
+def request_target(address: Address, connection: HTTPConnection) -> RequestTarget:
+    """What the audience of a request to the server at `address` is compared with."""
+    hosts, ports = own_authorities(address, connection.headers.get("host", ""))
     scope = connection.scope
     return RequestTarget(
-        scheme=service.address.scheme,
+        scheme=address.scheme,
         hosts=hosts,
         ports=ports,
         path=scope["path"],

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from hubpass.emulator.tokens import Claims, Refusal, RefusedError
+from hubpass.emulator.transports import ALL_TRANSPORTS
 
 _SYSTEM_PREFIX = "asrs.s."
 _USER_PREFIX = "asrs.u."
@@ -18,17 +19,14 @@ _TOKEN_CLAIMS = frozenset(
     {"aud", "exp", "iat", "nbf", "iss", "actort", "acr", "azp", "c_hash", "jti", "nonce"},
 )
 _USER_ID_CLAIMS = ("asrs.s.uid", "nameid", "sub")
-_ALL_TRANSPORTS = 7
-WEB_SOCKETS = 1
 
 
 @dataclass(frozen=True)
 class Identity:
     """Who connects and how.
 
-    `user_id` is None for an anonymous client. `transports` is a bit mask: WebSockets 1, Server-Sent Events 2,
-    long polling 4. `closes_at` is the moment (Unix seconds) at which the service ends the connection, or
-    None.
+    `user_id` is None for an anonymous client. `transports` is a bit mask (see `Transport`). `closes_at` is the
+    moment (Unix seconds) at which the service ends the connection, or None.
     """
 
     user_id: str | None
@@ -42,10 +40,10 @@ def identity_of(claims: Claims) -> Identity:
     closes_at: float | None = None
     if (_system_claim(claims, "asrs.s.coae") or "").lower() == "true":
         closes_at = float(_integer(claims, "asrs.s.aeo", "the Unix seconds at which asrs.s.coae takes effect"))
-    transports = _ALL_TRANSPORTS
+    transports = ALL_TRANSPORTS
     if "asrs.s.htt" in claims:
         transports = _integer(claims, "asrs.s.htt", "a bit mask from 1 to 7")
-        if not 1 <= transports <= _ALL_TRANSPORTS:
+        if not 1 <= transports <= ALL_TRANSPORTS:
             _refuse("asrs.s.htt", "a bit mask from 1 to 7")
     return Identity(_user_id(claims), _user_claims(claims), transports, closes_at)
 

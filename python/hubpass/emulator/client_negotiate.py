@@ -9,36 +9,36 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from hubpass.emulator.authentication import client_claims, client_hub, single_query_value
-from hubpass.emulator.claims import WEB_SOCKETS, identity_of
+from hubpass.emulator.authentication import single_query_value
+from hubpass.emulator.client_admission import identify
 from hubpass.emulator.interception import call_of
 from hubpass.emulator.routes import Match
 from hubpass.emulator.service import Service, log
 from hubpass.emulator.tokens import Refusal, RefusedError
+from hubpass.emulator.transports import TRANSPORTS
 
 _NEWEST_VERSION = 1
 
 
 async def negotiate(service: Service, request: Request, _: Match) -> Response:
     """Check the client's token and promise it a connection id."""
-    call = call_of(request.scope)
-    hub = client_hub(request)
-    call.hub = hub.lower()
     version = _version(request)
     if "access_token" in request.query_params:
-        log.warning("access_token in the query counts for WebSockets only; negotiate reads the Authorization header.")
-    identity = identity_of(client_claims(service, request, hub, query_allowed=False))
-    call.user_id = identity.user_id
-    promised = service.connections.negotiate(hub.lower(), version)
-    call.connection_id = promised.connection_id
+        log.warning(
+            "access_token in the query counts for WebSockets and Server-Sent Events only; negotiate reads the "
+            "Authorization header."
+        )
+    hub, identity = identify(service, request, query_allowed=False)
+    promised = service.connections.negotiate(hub, version)
+    call_of(request.scope).connection_id = promised.connection_id
     answer: dict[str, object] = {"negotiateVersion": version, "connectionId": promised.connection_id}
     if version > 0:
         answer["connectionToken"] = promised.connection_token
-    transports = [{"transport": "WebSockets", "transferFormats": ["Text"]}]
-    if not identity.transports & WEB_SOCKETS:
-        transports = []
-        log.warning("The token's asrs.s.htt leaves out WebSockets, the only transport of the local Azure.")
-    answer["availableTransports"] = transports
+    # There is no useStatefulReconnect in the answer, whatever the query asks for: a client that asked takes that as
+    # a refusal and makes an ordinary connection.
+    answer["availableTransports"] = [
+        transport.describe() for transport in TRANSPORTS if identity.transports & transport.bit
+    ]
     return JSONResponse(answer)
 
 

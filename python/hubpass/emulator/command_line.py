@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 
-from hubpass.emulator.permissions import BUILT_IN_ROLES, SERVICE_OWNER
+from hubpass.emulator.permissions import BUILT_IN_ROLES, DEFAULT_ROLES
 
 INSTALL_HINT = 'pip install "hubpass[emulator]"'
 _HIGHEST_PORT = 65535
@@ -15,7 +16,13 @@ _SERVER_PACKAGES = frozenset({"starlette", "uvicorn", "wsproto", "h11", "cryptog
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the local Azure until it is stopped; returns the exit code."""
-    parsed = _parser().parse_args(arguments)
+    parser = _parser()
+    parsed = parser.parse_args(arguments)
+    if parsed.access_key_from_input:
+        try:
+            parsed.access_key = _access_key_from_input()
+        except argparse.ArgumentTypeError as error:
+            parser.error(str(error))
     try:
         from hubpass.emulator import server
         from hubpass.emulator.addresses import NotLoopbackError
@@ -35,10 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             ping_interval=parsed.ping_interval,
             client_timeout=parsed.client_timeout,
             handshake_timeout=parsed.handshake_timeout,
+            poll_timeout=parsed.poll_timeout,
         ),
         key_life=parsed.key_life,
         key_issue_for=parsed.key_issue_for,
-        roles=() if parsed.no_roles else tuple(parsed.role or (SERVICE_OWNER,)),
+        roles=() if parsed.no_roles else tuple(parsed.role or DEFAULT_ROLES),
         local_auth_disabled=parsed.disable_local_auth,
         exit_with_parent=parsed.exit_with_parent,
     )
@@ -56,12 +64,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m hubpass.emulator",
-        description="A strict local Azure SignalR Service. Prints a JSON line when ready; logs go to stderr.",
+        description="A strict local Azure SignalR and Web PubSub. Prints a JSON line when ready; logs go to stderr.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="loopback address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=_port, default=0, help="port of the service (default: the system picks one)")
     parser.add_argument("--control-port", type=_port, default=0, help="port of the control API (default: picked)")
-    parser.add_argument("--access-key", type=_access_key, help="primary access key (default: random for each run)")
+    keys = parser.add_mutually_exclusive_group()
+    keys.add_argument(
+        "--access-key",
+        type=_access_key,
+        help="primary access key (default: random for each run); whoever may list processes sees it here",
+    )
+    keys.add_argument(
+        "--access-key-from-input",
+        action="store_true",
+        help="read the primary access key, as a JSON string, from the first line of standard input",
+    )
     parser.add_argument(
         "--service-mode",
         choices=["Serverless", "Default"],
@@ -72,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ping-interval", type=_seconds, default=15.0, help=f"pause before a keep-alive, {seconds}")
     parser.add_argument("--client-timeout", type=_seconds, default=30.0, help=f"longest silence of a client, {seconds}")
     parser.add_argument("--handshake-timeout", type=_seconds, default=15.0, help=f"time for the handshake, {seconds}")
+    parser.add_argument("--poll-timeout", type=_seconds, default=90.0, help=f"longest wait of a long poll, {seconds}")
     parser.add_argument("--key-life", type=_seconds, default=5400.0, help=f"life of a temporary access key, {seconds}")
     parser.add_argument(
         "--key-issue-for",
@@ -84,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
         "--role",
         action="append",
         choices=BUILT_IN_ROLES,
-        help=f"role of the application and of the managed identities, repeatable (default: {SERVICE_OWNER})",
+        help=f"role of the application and of the managed identities, repeatable (default: {', '.join(DEFAULT_ROLES)})",
     )
     roles.add_argument("--no-roles", action="store_true", help="start without any role assignment")
     parser.add_argument("--disable-local-auth", action="store_true", help="refuse the static access keys: Entra only")
@@ -108,6 +127,16 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < float("inf"):
         raise argparse.ArgumentTypeError("a positive number of seconds is needed")
     return seconds
+
+
+def _access_key_from_input() -> str:
+    try:
+        key = json.loads(sys.stdin.buffer.readline())
+    except ValueError:
+        key = None
+    if not isinstance(key, str):
+        raise argparse.ArgumentTypeError("the first line of standard input is not an access key as a JSON string")
+    return _access_key(key)
 
 
 def _access_key(text: str) -> str:

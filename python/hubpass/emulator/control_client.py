@@ -64,6 +64,11 @@ class ControlClient:
         answer = self._request("POST", "/keys/rotate", {"key": key})
         return ConnectionStrings(answer["primary_connection_string"], answer["secondary_connection_string"])
 
+    def rotate_web_pubsub_keys(self, key: Literal["primary", "secondary"] = "primary") -> ConnectionStrings:
+        """The same for the access keys of Web PubSub."""
+        answer = self._request("POST", "/web-pubsub/keys/rotate", {"key": key})
+        return ConnectionStrings(answer["primary_connection_string"], answer["secondary_connection_string"])
+
     def temporary_keys(self) -> tuple[TemporaryKey, ...]:
         """The temporary access keys, oldest first, dead ones included."""
         return self.state().temporary_keys
@@ -181,9 +186,20 @@ class ControlClient:
         return released
 
     def close_connection(self, connection_id: str, *, error: str | None = None, allow_reconnect: bool = False) -> None:
-        """End one connection with a close message, as the service does."""
+        """End one connection with a close message, as the service does.
+
+        `allow_reconnect` is for SignalR; a client of Web PubSub is told `error` as the reason.
+        """
         order = {"connection_id": connection_id, "error": error, "allow_reconnect": allow_reconnect}
         self._request("POST", "/connections/close", order)
+
+    def drop_connection(self, connection_id: str) -> None:
+        """Cut one connection without a word, as a broken network does; its id is worth nothing afterwards."""
+        self._request("POST", "/connections/drop", {"connection_id": connection_id})
+
+    def drop_web_pubsub_connection(self, connection_id: str) -> None:
+        """Cut the WebSocket of a client of Web PubSub without a farewell, as a broken network does."""
+        self._request("POST", "/web-pubsub/connections/drop", {"connection_id": connection_id})
 
     def shut_down(self) -> None:
         """Ask the emulator to end; it closes its connections and exits with code 0."""

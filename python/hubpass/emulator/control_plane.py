@@ -17,11 +17,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from hubpass.emulator.access_keys import KEY_NAMES
 from hubpass.emulator.addresses import is_loopback_name, split_authority
 from hubpass.emulator.connection_strings import key_connection_string
-from hubpass.emulator.connections import CloseOrder
+from hubpass.emulator.connections import CloseOrder, Connection
 from hubpass.emulator.control_entra import entra_control_routes, entra_state
 from hubpass.emulator.control_orders import OrderError, number, order_route, read_order, refusal
 from hubpass.emulator.faults import FaultError, parse_fault
 from hubpass.emulator.service import SERVICE_MODES, Service, log
+from hubpass.emulator.web_pubsub_control import close_web_pubsub_connection, web_pubsub_control_routes
 
 _LONGEST_WAIT = 60.0
 
@@ -40,8 +41,10 @@ def control_plane(service: Service, token: str) -> ASGIApp:
         order_route("/journal", "GET", control.journal),
         order_route("/journal", "DELETE", control.clear_journal),
         order_route("/connections/close", "POST", control.close_connection),
+        order_route("/connections/drop", "POST", control.drop_connection),
         order_route("/shutdown", "POST", control.shut_down),
         *entra_control_routes(service),
+        *web_pubsub_control_routes(service),
     ]
     return _Guard(Starlette(routes=routes), token)
 
@@ -137,18 +140,31 @@ class _Control:
 
     async def close_connection(self, request: Request) -> Response:
         order = await read_order(request, "connection_id", "error", "allow_reconnect")
-        connection = self._service.connections.get(str(order.get("connection_id")))
-        if connection is None:
-            raise OrderError("no such connection is open", 404)
+        connection_id = str(order.get("connection_id"))
         error, allow = order.get("error"), order.get("allow_reconnect", False)
         if not isinstance(error, (str, type(None))) or not isinstance(allow, bool):
             raise OrderError("error must be a text, allow_reconnect true or false")
-        connection.close(CloseOrder(error, allow))
-        return JSONResponse({"closing": connection.connection_id})
+        connection = self._service.connections.get(connection_id)
+        if connection is not None:
+            connection.close(CloseOrder(error, allow))
+        elif not close_web_pubsub_connection(self._service, connection_id, error, allow):
+            raise OrderError("no such connection is open", 404)
+        return JSONResponse({"closing": connection_id})
+
+    async def drop_connection(self, request: Request) -> Response:
+        connection = self._open_connection(await read_order(request, "connection_id"))
+        connection.cut("dropped by order")
+        return JSONResponse({"dropped": connection.connection_id})
 
     async def shut_down(self, _: Request) -> Response:
         self._service.stopping.set()
         return JSONResponse({"stopping": True}, status_code=202)
+
+    def _open_connection(self, order: dict[str, Any]) -> Connection:
+        connection = self._service.connections.get(str(order.get("connection_id")))
+        if connection is None:
+            raise OrderError("no such connection is open", 404)
+        return connection
 
     def _state(self) -> dict[str, Any]:
         service = self._service
@@ -156,7 +172,10 @@ class _Control:
             "version": service.changes.version,
             "service_mode": service.service_mode,
             "clock": {"now": service.clock.now(), "offset": service.clock.offset},
-            "connections": [connection.describe() for connection in service.connections.all()],
+            "connections": [
+                *({"service": "SignalR", **connection.describe()} for connection in service.connections.all()),
+                *(connection.describe() for connection in service.web_pubsub.connections.open()),
+            ],
             "held": service.faults.held(),
             "faults": service.faults.armed(),
             **entra_state(service),

@@ -9,6 +9,10 @@ from typing import Any, Literal
 FaultRoute = Literal[
     "negotiate",
     "connect",
+    "server_sent_events",
+    "poll",
+    "client_send",
+    "client_stop",
     "send",
     "health",
     "access_key",
@@ -17,6 +21,20 @@ FaultRoute = Literal[
     "signing_keys",
     "managed_identity",
     "unsupported",
+    "web_pubsub_connect",
+    "web_pubsub_other_client",
+    "web_pubsub_health",
+    "web_pubsub_generate_token",
+    "web_pubsub_send_to_all",
+    "web_pubsub_send_to_group",
+    "web_pubsub_send_to_user",
+    "web_pubsub_send_to_connection",
+    "web_pubsub_add_to_group",
+    "web_pubsub_remove_from_group",
+    "web_pubsub_connection_exists",
+    "web_pubsub_group_exists",
+    "web_pubsub_user_exists",
+    "web_pubsub_close_connection",
     "*",
 ]
 
@@ -31,14 +49,25 @@ class WaitTimeoutError(AssertionError):
 
 @dataclass(frozen=True)
 class ClientConnection:
-    """One open connection. `user_id` is None for an anonymous client, times are Unix seconds."""
+    """One open connection. `user_id` is None for an anonymous client, times are Unix seconds.
+
+    `transport` is `WebSockets`, `ServerSentEvents` or `LongPolling`, `protocol` is `json` or `messagepack`, for
+    Web PubSub the subprotocol or `none`.
+    `roles`, `groups` (sorted) and `subprotocol` (None: a client without one) are of Web PubSub and empty for SignalR.
+    """
 
     connection_id: str
     hub: str
+    transport: str
+    protocol: str
     user_id: str | None
     claims: Mapping[str, Any]
     connected_at: float
     closes_at: float | None
+    service: Literal["SignalR", "WebPubSub"] = "SignalR"
+    roles: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    subprotocol: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,8 +82,10 @@ class HeldCall:
 
 @dataclass(frozen=True)
 class JournalEntry:
-    """One call, or one event of an open WebSocket (routes `handshake`, `invoke`, `disconnect`).
+    """One call, or one event of a client's connection.
 
+    The routes of events are `handshake`, `invoke` and `disconnect`, for Web PubSub `web_pubsub_message` and
+    `web_pubsub_disconnect`.
     `time` is in Unix seconds by the emulator's clock. `status` is None if no answer was sent; `reason` says
     why a call was refused; `action` says what became of it. `permission` is the data action that the route
     needs, `object_id` the Entra identity that called, `kid` the temporary key that was given out or that has
@@ -145,7 +176,7 @@ def state_of(content: Mapping[str, Any]) -> State:
         service_mode=content["service_mode"],
         now=content["clock"]["now"],
         clock_offset=content["clock"]["offset"],
-        connections=tuple(ClientConnection(**found) for found in content["connections"]),
+        connections=tuple(_connection_of(found) for found in content["connections"]),
         held=tuple(HeldCall(**found) for found in content["held"]),
         faults=tuple(content["faults"]),
         temporary_keys=tuple(TemporaryKey(**found) for found in content["temporary_keys"]),
@@ -156,3 +187,8 @@ def state_of(content: Mapping[str, Any]) -> State:
         network_denied=content["network_denied"],
         token_lifetime=content["token_lifetime"],
     )
+
+
+def _connection_of(content: Mapping[str, Any]) -> ClientConnection:
+    lists = {name: tuple(content.get(name, ())) for name in ("roles", "groups")}
+    return ClientConnection(**{**content, **lists})

@@ -7,8 +7,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from hubpass.emulator.access_key_api import give_access_key
-from hubpass.emulator.client_connect import serve_connection
 from hubpass.emulator.client_negotiate import negotiate
+from hubpass.emulator.client_requests import RequestTransports
+from hubpass.emulator.client_websocket import serve_websocket
 from hubpass.emulator.dispatch import Dispatch
 from hubpass.emulator.interception import AllowBrowsers, InjectFaults, RecordCalls
 from hubpass.emulator.rest_api import send_to_all
@@ -18,13 +19,18 @@ from hubpass.emulator.service import Service
 
 def data_plane(service: Service) -> ASGIApp:
     """The ASGI application of the service's public port."""
+    requests = RequestTransports()
     handlers = {
         "negotiate": negotiate,
+        "server_sent_events": requests.stream,
+        "poll": requests.poll,
+        "client_send": requests.send,
+        "client_stop": requests.stop,
         "send": send_to_all,
         "health": _health,
         "access_key": give_access_key,
     }
-    dispatch = Dispatch(service, SERVICE_ROUTES, handlers, serve_connection)
+    dispatch = Dispatch(service, SERVICE_ROUTES, handlers, serve_websocket)
     return RecordCalls(AllowBrowsers(InjectFaults(dispatch, service)), service, SERVICE_ROUTES)
 
 

@@ -20,7 +20,10 @@ WebSocketHandler = Callable[[Service, WebSocket], Awaitable[None]]
 
 
 class Dispatch:
-    """The innermost layer of a server: one handler for each name in `routes`."""
+    """The innermost layer of a server: one handler for each name in `routes`.
+
+    `unsupported_status` answers requests that have no route: 404, or 501 where clients take 404 for a normal answer.
+    """
 
     def __init__(
         self,
@@ -28,11 +31,13 @@ class Dispatch:
         routes: tuple[Route, ...],
         handlers: Mapping[str, Handler],
         serve_websocket: WebSocketHandler | None = None,
+        unsupported_status: int = 404,
     ) -> None:
         self._service = service
         self._routes = routes
         self._handlers = handlers
         self._serve_websocket = serve_websocket
+        self._unsupported_status = unsupported_status
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -59,8 +64,8 @@ class Dispatch:
         call = call_of(scope)
         call.action, call.reason = "refused", "the local Azure has no such route"
         log.warning("The local Azure does not support %s %s.", call.method, call.path)
-        status = 405 if match.allowed else 404
-        supported = "; ".join(route.shown_as for route in self._routes)
+        status = 405 if match.allowed else self._unsupported_status
+        supported = "; ".join(route.shown_as for route in self._routes if route.shown_as)
         answer = error_response(
             status,
             "Error.MethodNotAllowed" if match.allowed else "Error.RouteNotSupported",

@@ -12,7 +12,9 @@ from typing import Any, Literal, cast
 
 from hubpass.emulator.changes import Changes
 from hubpass.emulator.routes import ROUTE_NAMES
+from hubpass.emulator.web_pubsub_routes import WEB_PUBSUB_ROUTE_NAMES
 
+_ROUTE_NAMES = (*ROUTE_NAMES, *WEB_PUBSUB_ROUTE_NAMES)
 _LONGEST_DELAY = 3600
 _STATUSES = range(200, 600)
 
@@ -130,8 +132,8 @@ def parse_fault(order: dict[str, Any]) -> Fault:
     if unknown:
         raise FaultError(f"unknown fields: {', '.join(sorted(unknown))}")
     route = order.get("route")
-    if route not in {*ROUTE_NAMES, "*"}:
-        raise FaultError(f"route must be one of {', '.join(ROUTE_NAMES)} or *")
+    if route not in {*_ROUTE_NAMES, "*"}:
+        raise FaultError(f"route must be one of {', '.join(_ROUTE_NAMES)} or *")
     times = order.get("times", 1)
     if isinstance(times, bool) or not isinstance(times, int) or times < 1:
         raise FaultError("times must be a positive integer")

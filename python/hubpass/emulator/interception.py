@@ -38,7 +38,8 @@ class RecordCalls:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request and record it once, with the status that was sent first."""
-        match = find_route(self._routes, scope["type"], scope.get("method", "GET"), scope["path"])
+        events = "text/event-stream" in Headers(scope=scope).get("accept", "").lower()
+        match = find_route(self._routes, scope["type"], scope.get("method", "GET"), scope["path"], events=events)
         call = Call(
             route=match.name,
             method=scope.get("method", "WEBSOCKET"),
@@ -97,7 +98,7 @@ class AllowBrowsers:
         if scope["method"] == "OPTIONS" and "access-control-request-method" in Headers(scope=scope):
             call_of(scope).route = "preflight"
             answer = Response(status_code=204)
-            answer.headers["access-control-allow-methods"] = "GET, POST"
+            answer.headers["access-control-allow-methods"] = "GET, POST, DELETE"
             answer.headers["access-control-allow-headers"] = _CORS_HEADERS
             _allow(answer.headers, origin)
             await answer(scope, receive, send)

@@ -1,4 +1,4 @@
-"""Who may do what: the built-in roles of Azure SignalR Service, custom roles, and their assignments.
+"""Who may do what: the built-in roles of both services, custom roles, and their assignments.
 
 Source: the article "Azure built-in roles" of Microsoft's documentation. A role is a set of data actions, which
 may contain `*`; every route of the data plane that takes an Entra token names the one action that it needs.
@@ -12,10 +12,27 @@ from collections.abc import Iterable
 from hubpass.emulator.changes import Changes
 
 _PREFIX = "Microsoft.SignalRService/SignalR/"
+_WEB_PUBSUB_PREFIX = "Microsoft.SignalRService/WebPubSub/"
 SERVICE_OWNER = "SignalR Service Owner"
+WEB_PUBSUB_SERVICE_OWNER = "Web PubSub Service Owner"
+# What an identity has from the start if nobody says otherwise: everything, in both services.
+DEFAULT_ROLES = (SERVICE_OWNER, WEB_PUBSUB_SERVICE_OWNER)
 
 ACCESS_KEY = f"{_PREFIX}auth/accessKey/action"
 HUB_SEND = f"{_PREFIX}hub/send/action"
+
+# Generating a token and connecting with it are two permissions of one identity (article "Generate client access URL
+# for the clients" of Azure Web PubSub).
+WEB_PUBSUB_GENERATE_TOKEN = f"{_WEB_PUBSUB_PREFIX}clientConnection/generateToken/action"
+WEB_PUBSUB_CONNECTION_WRITE = f"{_WEB_PUBSUB_PREFIX}clientConnection/write"
+WEB_PUBSUB_CONNECTION_READ = f"{_WEB_PUBSUB_PREFIX}clientConnection/read"
+WEB_PUBSUB_CONNECTION_SEND = f"{_WEB_PUBSUB_PREFIX}clientConnection/send/action"
+WEB_PUBSUB_HUB_SEND = f"{_WEB_PUBSUB_PREFIX}hub/send/action"
+WEB_PUBSUB_GROUP_SEND = f"{_WEB_PUBSUB_PREFIX}group/send/action"
+WEB_PUBSUB_GROUP_READ = f"{_WEB_PUBSUB_PREFIX}group/read"
+WEB_PUBSUB_GROUP_WRITE = f"{_WEB_PUBSUB_PREFIX}group/write"
+WEB_PUBSUB_USER_SEND = f"{_WEB_PUBSUB_PREFIX}user/send/action"
+WEB_PUBSUB_USER_READ = f"{_WEB_PUBSUB_PREFIX}user/read"
 
 BUILT_IN_ROLES: dict[str, frozenset[str]] = {
     role: frozenset(_PREFIX + action for action in actions)
@@ -31,6 +48,9 @@ BUILT_IN_ROLES: dict[str, frozenset[str]] = {
         "SignalR REST API Reader": ("group/read", "clientConnection/read", "user/read"),
         SERVICE_OWNER: ("*",),
     }.items()
+} | {
+    "Web PubSub Service Reader": frozenset({f"{_WEB_PUBSUB_PREFIX}*/read"}),
+    WEB_PUBSUB_SERVICE_OWNER: frozenset({f"{_WEB_PUBSUB_PREFIX}*"}),
 }
 
 

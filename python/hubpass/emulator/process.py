@@ -34,14 +34,18 @@ class Emulator:
         client = SignalRServiceClient.from_connection_string(azure.connection_string, "chat")
     ```
 
+    Beside Azure SignalR Service it plays Azure Web PubSub, at an address and with access keys of its own.
+
     It has an Entra of its own, whose one application and two managed identities can do everything unless
     `roles` says otherwise. Entra is reached over https; `ca_file` is the certificate to trust.
 
     Parameters: `host`, a loopback address (default `127.0.0.1`); `port`, 0 lets the system pick one;
     `service_mode`, `Serverless` (default) or `Default`; `access_key`, the primary key (default: random);
-    `ping_interval`, `client_timeout` and `handshake_timeout` in seconds (defaults: those of the service);
+    `ping_interval`, `client_timeout`, `handshake_timeout` and `poll_timeout` in seconds (defaults: those of ASP.NET
+    Core SignalR);
     `key_life` and `key_issue_for`, seconds for which a temporary access key signs (default 5400) and is given
-    out (default 300); `roles`, the built-in roles of all identities (default: `SignalR Service Owner`);
+    out (default 300); `roles`, the built-in roles of all identities (default: `SignalR Service Owner` and
+    `Web PubSub Service Owner`);
     `local_auth_disabled`, whether the static keys are refused (default: no);
     `start_timeout`, seconds to wait for the emulator to be ready; `show_log`, whether its log goes to this
     process's standard error as well.
@@ -59,6 +63,7 @@ class Emulator:
         ping_interval: float | None = None,
         client_timeout: float | None = None,
         handshake_timeout: float | None = None,
+        poll_timeout: float | None = None,
         key_life: float | None = None,
         key_issue_for: float | None = None,
         roles: Sequence[str] | None = None,
@@ -68,17 +73,20 @@ class Emulator:
     ) -> None:
         self._arguments = ["--host", host, "--port", str(port), "--service-mode", service_mode]
         optional = {
-            "--access-key": access_key,
             "--ping-interval": ping_interval,
             "--client-timeout": client_timeout,
             "--handshake-timeout": handshake_timeout,
+            "--poll-timeout": poll_timeout,
             "--key-life": key_life,
             "--key-issue-for": key_issue_for,
         }
         for name, value in optional.items():
             if value is not None:
-                # One argument, because a key may begin with a hyphen.
                 self._arguments.append(f"{name}={value}")
+        self._access_key = access_key
+        if access_key is not None:
+            # Whoever may list processes sees their arguments.
+            self._arguments.append("--access-key-from-input")
         if roles is not None:
             self._arguments.extend([f"--role={role}" for role in roles] or ["--no-roles"])
         if local_auth_disabled:
@@ -117,6 +125,7 @@ class Emulator:
             errors="replace",
             env=_environment(),
         )
+        self._pass_key(self._process.stdin)
         self._follow(self._process.stdout, self._take_output)
         self._follow(self._process.stderr, self._take_log)
         line: str | None = None
@@ -222,6 +231,31 @@ class Emulator:
         return str(self._ready["user_assigned_resource_id"])
 
     @property
+    def web_pubsub_endpoint(self) -> str:
+        """Scheme, host and port of Web PubSub, such as `http://127.0.0.1:41235`."""
+        return str(self._ready["web_pubsub_endpoint"])
+
+    @property
+    def web_pubsub_connection_string(self) -> str:
+        """The connection string with the primary key of Web PubSub as it was at the start."""
+        return str(self._ready["web_pubsub_primary_connection_string"])
+
+    @property
+    def web_pubsub_secondary_connection_string(self) -> str:
+        """The connection string with the secondary key of Web PubSub as it was at the start."""
+        return str(self._ready["web_pubsub_secondary_connection_string"])
+
+    @property
+    def web_pubsub_entra_connection_string(self) -> str:
+        """The connection string of Web PubSub with the application's client secret."""
+        return str(self._ready["web_pubsub_entra_connection_string"])
+
+    @property
+    def web_pubsub_managed_identity_connection_string(self) -> str:
+        """The connection string of Web PubSub with the system-assigned managed identity."""
+        return str(self._ready["web_pubsub_managed_identity_connection_string"])
+
+    @property
     def control(self) -> ControlClient:
         """The client of the control API."""
         if self._control is None:
@@ -249,6 +283,14 @@ class Emulator:
         if self._process is None:
             raise EmulatorError("this emulator is not started")
         return self._process.pid
+
+    def _pass_key(self, stream: IO[str] | None) -> None:
+        """Write the access key as the first line of the input; in JSON it is one line, whatever is in it."""
+        # A process that has ended already says why on its standard error.
+        with contextlib.suppress(OSError):
+            if stream is not None and self._access_key is not None:
+                stream.write(json.dumps(self._access_key) + "\n")
+                stream.flush()
 
     def _take_output(self, line: str | None) -> None:
         self._output.put(line)

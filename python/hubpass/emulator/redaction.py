@@ -15,8 +15,9 @@ else:
 
 _TOKEN_SHAPE = re.compile(r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")
 _HIDDEN = "[redacted]"
-# `id` is the connection token, which the transport specification of ASP.NET Core SignalR asks to keep secret.
-_SECRET_QUERY = frozenset({"access_token", "id"})
+# `id` is the connection token, which the transport specification of ASP.NET Core SignalR asks to keep secret; whoever
+# has the reconnection token of a Web PubSub client takes its connection over.
+_SECRET_QUERY = frozenset({"access_token", "id", "awps_reconnection_token"})
 # More than can be alive at once; without a limit, a long run would look for thousands of dead keys in every
 # line.
 _MOST_PASSING = 256

@@ -8,20 +8,17 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
-from hubpass.emulator import json_hub_protocol as protocol
 from hubpass.emulator.authentication import rest_caller, rest_hub, single_query_value
 from hubpass.emulator.interception import call_of
+from hubpass.emulator.request_body import BodyEndedError, BodyTooLongError, read_body
 from hubpass.emulator.rest_errors import check_api_version, refuse_rest
 from hubpass.emulator.routes import Match
 from hubpass.emulator.service import Service, log
 
 _MAX_BODY_BYTES = 1024 * 1024
-# A client that is still writing would see a reset instead of the answer, so this much more is read and
-# dropped.
-_MOST_DISCARDED_BYTES = 16 * 1024 * 1024
 
 
 async def send_to_all(service: Service, request: Request, match: Match) -> Response:
@@ -35,10 +32,10 @@ async def send_to_all(service: Service, request: Request, match: Match) -> Respo
     call.hub = key
     check_api_version(single_query_value(request, "api-version", required=False))
     _check_content_type(request.headers.get("content-type", ""))
-    target, arguments = _parse_message(await _read_body(request))
+    target, arguments = _parse_message(await read_rest_body(request))
     call.target = target
     excluded = frozenset(request.query_params.getlist("excluded"))
-    delivered = service.connections.broadcast(key, protocol.invocation(target, arguments), excluded)
+    delivered = service.connections.broadcast(key, target, arguments, excluded)
     call.action = f"sent to {delivered}"
     if delivered == 0:
         log.info("Hub %s has no connected client to send to.", key)
@@ -52,21 +49,14 @@ def _check_content_type(content_type: str) -> None:
         refuse_rest(415, "Error.UnsupportedMediaType", "The local Azure reads application/json in UTF-8 only.")
 
 
-async def _read_body(request: Request) -> bytes:
-    body: bytearray = bytearray()
-    total = 0
+async def read_rest_body(request: Request) -> bytes:
+    """The body; raises `RefusedError` if it is not complete (400) or larger than 1 MiB (413)."""
     try:
-        async for chunk in request.stream():
-            total += len(chunk)
-            if total <= _MAX_BODY_BYTES:
-                body += chunk
-            elif total > _MOST_DISCARDED_BYTES:
-                break
-    except ClientDisconnect:
+        return await read_body(request, _MAX_BODY_BYTES)
+    except BodyEndedError:
         refuse_rest(400, "Error.BadRequest", "The body ended before it was complete.")
-    if total > _MAX_BODY_BYTES:
+    except BodyTooLongError:
         refuse_rest(413, "Error.PayloadTooLarge", f"The body may have at most {_MAX_BODY_BYTES} bytes.")
-    return bytes(body)
 
 
 def _parse_message(body: bytes) -> tuple[str, list[Any]]:

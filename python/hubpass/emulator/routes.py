@@ -18,9 +18,10 @@ UNSUPPORTED = "unsupported"
 class Route:
     """One supported route.
 
-    `methods` of a WebSocket route is empty. `action` is the data action that an Entra identity needs there,
+    `methods` of a WebSocket route is empty. `events` tells requests apart that differ in nothing but whether they
+    accept `text/event-stream`; None takes both. `action` is the data action that an Entra identity needs there,
     or None where its token is of no use; such routes are for clients or for everybody, the others for
-    servers.
+    servers. An empty `shown_as` keeps a route that only refuses out of the list of what there is.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Route:
     pattern: re.Pattern[str]
     shown_as: str
     action: str | None = None
+    events: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,16 @@ class Match:
 SERVICE_ROUTES = (
     Route("negotiate", ("POST",), re.compile(r"/client/negotiate"), "POST /client/negotiate?hub="),
     Route("connect", (), re.compile(r"/client/?"), "WebSocket /client/?hub="),
+    Route(
+        "server_sent_events",
+        ("GET",),
+        re.compile(r"/client/?"),
+        "GET /client/?hub=&id= with Accept: text/event-stream",
+        events=True,
+    ),
+    Route("poll", ("GET",), re.compile(r"/client/?"), "GET /client/?hub=&id=", events=False),
+    Route("client_send", ("POST",), re.compile(r"/client/?"), "POST /client/?hub=&id="),
+    Route("client_stop", ("DELETE",), re.compile(r"/client/?"), "DELETE /client/?hub=&id="),
     Route(
         "send",
         ("POST",),
@@ -101,12 +113,15 @@ IDENTITY_ROUTES = (
 ROUTE_NAMES = tuple(dict.fromkeys(route.name for route in (*SERVICE_ROUTES, *ENTRA_ROUTES, *IDENTITY_ROUTES)))
 
 
-def find_route(routes: tuple[Route, ...], kind: str, method: str, path: str) -> Match:
-    """The route of a request; `kind` is the type of the ASGI scope, `path` the decoded path."""
+def find_route(routes: tuple[Route, ...], kind: str, method: str, path: str, *, events: bool = False) -> Match:
+    """The route of a request; `kind` is the type of the ASGI scope, `path` the decoded path.
+
+    `events` says whether the request accepts `text/event-stream`.
+    """
     allowed: tuple[str, ...] = ()
     for route in routes:
         found = route.pattern.fullmatch(path)
-        if found is None:
+        if found is None or route.events not in {None, events}:
             continue
         fits = method in route.methods if kind == "http" else not route.methods
         if fits:

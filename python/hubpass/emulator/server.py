@@ -29,6 +29,9 @@ from hubpass.emulator.connection_strings import (
     application_connection_string,
     key_connection_string,
     managed_identity_connection_string,
+    web_pubsub_application_connection_string,
+    web_pubsub_key_connection_string,
+    web_pubsub_managed_identity_connection_string,
 )
 from hubpass.emulator.control_plane import control_plane
 from hubpass.emulator.data_plane import data_plane
@@ -36,6 +39,7 @@ from hubpass.emulator.entra_endpoint import entra_plane
 from hubpass.emulator.managed_identity import identity_plane
 from hubpass.emulator.redaction import RedactingFormatter, Redactor
 from hubpass.emulator.service import Addresses, Service, ServiceMode, Timing, log, new_service
+from hubpass.emulator.web_pubsub_plane import web_pubsub_plane
 
 if sys.version_info >= (3, 12):
     from typing import override
@@ -74,6 +78,7 @@ class _Sockets:
     control: socket.socket
     entra: socket.socket
     identity: socket.socket
+    web_pubsub: socket.socket
 
 
 def run(options: Options) -> None:
@@ -81,7 +86,7 @@ def run(options: Options) -> None:
     redactor = Redactor()
     _log_to_stderr(redactor)
     with contextlib.ExitStack() as stack:
-        ports = (options.port, options.control_port, 0, 0)
+        ports = (options.port, options.control_port, 0, 0, 0)
         bound = [stack.enter_context(contextlib.closing(bind_loopback(options.host, port))) for port in ports]
         certificate = new_server_certificate(options.host)
         ca_file = stack.enter_context(authority_file(certificate))
@@ -98,6 +103,7 @@ async def _serve(options: Options, redactor: Redactor, sockets: _Sockets, tls: s
         sockets.control: _server(control_plane(service, token)),
         sockets.entra: _server(entra_plane(service), tls),
         sockets.identity: _server(identity_plane(service)),
+        sockets.web_pubsub: _server(web_pubsub_plane(service)),
     }
     servers = list(listeners.values())
     serving = [asyncio.ensure_future(server.serve(sockets=[listener])) for listener, server in listeners.items()]
@@ -114,6 +120,7 @@ async def _serve(options: Options, redactor: Redactor, sockets: _Sockets, tls: s
             print(_ready_line(service, control_address, token, ca_file), flush=True)
             await asyncio.wait({stopping, expiring, *serving}, return_when=asyncio.FIRST_COMPLETED)
         service.faults.release(None)
+        service.connections.cut_requests()
         for server in servers:
             server.should_exit = True
         await asyncio.gather(*serving)
@@ -128,6 +135,7 @@ def _new_service(options: Options, redactor: Redactor, sockets: _Sockets) -> Ser
         service=_address(options, sockets.service),
         entra=_address(options, sockets.entra, "https"),
         identity=_address(options, sockets.identity),
+        web_pubsub=_address(options, sockets.web_pubsub),
     )
     service = new_service(addresses, redactor, options.access_key, options.service_mode, options.timing)
     service.temporary_keys.set_policy(options.key_life, options.key_issue_for)
@@ -165,8 +173,12 @@ def _ready_line(service: Service, control_address: Address, token: str, ca_file:
         "user_assigned_client_id": user_assigned.principal.client_id,
         "user_assigned_object_id": user_assigned.principal.object_id,
         "user_assigned_resource_id": user_assigned.resource_id,
+        "web_pubsub_endpoint": service.web_pubsub.address.url,
+        "web_pubsub_entra_connection_string": web_pubsub_application_connection_string(service, application),
+        "web_pubsub_managed_identity_connection_string": web_pubsub_managed_identity_connection_string(service),
     }
     for name in KEY_NAMES:
+        ready[f"web_pubsub_{name}_connection_string"] = web_pubsub_key_connection_string(service, name)
         ready[f"{name}_connection_string"] = key_connection_string(service, name)
     return json.dumps(ready)
 

@@ -20,6 +20,7 @@ from hubpass.emulator.journal import Journal
 from hubpass.emulator.permissions import Permissions
 from hubpass.emulator.redaction import Redactor
 from hubpass.emulator.temporary_keys import TemporaryKeys
+from hubpass.emulator.web_pubsub_service import WebPubSub, new_web_pubsub
 
 ServiceMode = Literal["Serverless", "Default"]
 SERVICE_MODES: tuple[ServiceMode, ...] = get_args(ServiceMode)
@@ -29,20 +30,25 @@ log = logging.getLogger("hubpass.emulator")
 
 @dataclass(frozen=True)
 class Timing:
-    """Intervals of the hub protocol, in seconds; the defaults are those of ASP.NET Core SignalR."""
+    """Intervals of the hub protocol, in seconds; the defaults are those of ASP.NET Core SignalR.
+
+    `poll_timeout` is the time after which a poll that has nothing to bring is answered without content.
+    """
 
     ping_interval: float = 15.0
     client_timeout: float = 30.0
     handshake_timeout: float = 15.0
+    poll_timeout: float = 90.0
 
 
 @dataclass
 class Service:
-    """One Azure SignalR Service resource and the Entra around it.
+    """One Azure SignalR Service resource, one of Azure Web PubSub (`web_pubsub`), and the Entra around them.
 
     Belongs to one event loop; nothing in it is safe for threads. `local_auth_disabled` refuses everything
-    that a static key has signed; `network_denied` is an access control list that denies servers and lets
-    clients through; `token_lifetime` is the life of Entra tokens in seconds, None for Entra's own defaults.
+    that a static key of either resource has signed; `network_denied` is an access control list that denies
+    servers and lets clients through; `token_lifetime` is the life of Entra tokens in seconds, None for Entra's
+    own defaults.
     """
 
     address: Address
@@ -61,6 +67,7 @@ class Service:
     service_mode: ServiceMode
     timing: Timing
     identity_header: str
+    web_pubsub: WebPubSub
     local_auth_disabled: bool = False
     network_denied: bool = False
     token_lifetime: int | None = None
@@ -69,11 +76,12 @@ class Service:
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the service, Entra and the managed identity endpoint can be reached."""
+    """Where the services, Entra and the managed identity endpoint can be reached."""
 
     service: Address
     entra: Address
     identity: Address
+    web_pubsub: Address
 
 
 def new_service(
@@ -105,4 +113,5 @@ def new_service(
         service_mode=service_mode,
         timing=timing or Timing(),
         identity_header=identity_header,
+        web_pubsub=new_web_pubsub(addresses.web_pubsub, redactor, clock, changes),
     )

@@ -70,18 +70,19 @@ export class App {
   }
 }
 
-/** A real client: a connection over WebSockets and what it has received. */
+/** A real client: a connection, over WebSockets unless `options` say otherwise, and what it has received. */
 export class Client {
   received = [];
   #waiting = new Set();
 
-  /** One that ends with the test `t`. */
-  constructor(t, url, options = {}) {
-    this.connection = new HubConnectionBuilder()
+  /** One that ends with the test `t`; `adapt` is called with the builder. */
+  constructor(t, url, options = {}, adapt = () => {}) {
+    const builder = new HubConnectionBuilder()
       .withUrl(url, { transport: HttpTransportType.WebSockets, ...options })
       // Tests that expect failures read the errors themselves.
-      .configureLogging(LogLevel.None)
-      .build();
+      .configureLogging(LogLevel.None);
+    adapt(builder);
+    this.connection = builder.build();
     this.connection.on("message", (...args) => {
       this.received.push(args);
       for (const look of this.#waiting) look();
@@ -91,8 +92,8 @@ export class Client {
   }
 
   /** A client that is connected. */
-  static async connect(t, url, options) {
-    const client = new Client(t, url, options);
+  static async connect(t, url, options, adapt) {
+    const client = new Client(t, url, options, adapt);
     await client.start();
     return client;
   }

@@ -19,6 +19,11 @@ export class Azure {
       authority: ready.authority,
       caFile: ready.ca_file,
     };
+    this.webPubSub = {
+      endpoint: ready.web_pubsub_endpoint,
+      accessKey: accessKeyOf(ready.web_pubsub_primary_connection_string),
+    };
+    this.identity = { endpoint: ready.identity_endpoint, header: ready.identity_header };
     this.#control = { url: ready.control_url, authorization: `Bearer ${ready.control_token}` };
   }
 
@@ -97,6 +102,22 @@ export class Azure {
     return this.#order("POST", "/local-auth", { disabled });
   }
 
+  /** End a connection with a close message. */
+  closeConnection(id, { error, allowReconnect = false } = {}) {
+    const order = { connection_id: id, error: error ?? null, allow_reconnect: allowReconnect };
+    return this.#order("POST", "/connections/close", order);
+  }
+
+  /** Cut a connection without a word. */
+  dropConnection(id) {
+    return this.#order("POST", "/connections/drop", { connection_id: id });
+  }
+
+  /** Answer the next call of a route with a status. */
+  failNext(route, status) {
+    return this.#order("POST", "/faults", { route, status });
+  }
+
   /** Hold the next call of a route until it is released. */
   holdNext(route) {
     return this.#order("POST", "/faults", { route, hold: true });
@@ -105,6 +126,16 @@ export class Azure {
   /** Let the held calls go on; how many there were. */
   async release() {
     return (await this.#order("POST", "/held/release", {})).released;
+  }
+
+  /** Cut the WebSocket of a client of Web PubSub as a broken network does. */
+  dropWebPubSubConnection(id) {
+    return this.#order("POST", "/web-pubsub/connections/drop", { connection_id: id });
+  }
+
+  /** End one connection with a message that gives the reason. */
+  closeConnection(id, reason) {
+    return this.#order("POST", "/connections/close", { connection_id: id, error: reason });
   }
 
   async #order(method, path, order) {

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from emulator.support import Azure
+from emulator.web_pubsub_support import PubSub
 from hubpass.emulator import Emulator
 
 
@@ -32,6 +33,16 @@ def azure(shared_azure: Azure) -> Iterator[Azure]:
 
 
 @pytest.fixture
+def pubsub(azure: Azure) -> Iterator[PubSub]:
+    """Web PubSub of the same emulator."""
+    yield PubSub(azure)
+    # A reliable client that went without a farewell is waited for, and would be sent the messages of the next test.
+    azure.control.wait_for_connections(0)
+    azure.control.advance_clock(31)
+    azure.control.wait_for_connections(0)
+
+
+@pytest.fixture
 def entra(azure: Azure) -> Iterator[Azure]:
     """The same emulator, for tests that change something about its identities and temporary keys."""
     yield azure
@@ -49,7 +60,8 @@ def entra(azure: Azure) -> Iterator[Azure]:
     )
     for object_id in identities:
         control.remove_role(object_id)
-        control.assign_role(object_id, "SignalR Service Owner")
+        for role in ("SignalR Service Owner", "Web PubSub Service Owner"):
+            control.assign_role(object_id, role)
 
 
 @pytest.fixture

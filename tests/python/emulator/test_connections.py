@@ -96,8 +96,9 @@ def test_who_the_user_is(
 @pytest.mark.parametrize(
     ("request_", "part"),
     [
-        ({"protocol": "messagepack", "version": 1}, "'json'"),
-        ({"protocol": "json", "version": 2}, "Version 2"),
+        ({"protocol": "protobuf", "version": 1}, "'json' and 'messagepack'"),
+        ({"protocol": "json", "version": 3}, "Version 3"),
+        ({"protocol": "json", "version": -1}, "Version -1"),
         ({"protocol": "json"}, "'protocol' and 'version'"),
         ({"type": 6}, "'protocol' and 'version'"),
         ([], "not a JSON object"),
@@ -119,8 +120,15 @@ def test_a_bad_handshake_is_answered_with_the_reason(azure: Azure, request_: obj
 
 def test_a_handshake_in_a_binary_message_is_understood(azure: Azure) -> None:
     with azure.socket(azure.token()) as client:
-        client.websocket.send(b'{"protocol":"messagepack","version":1}\x1e')
-        assert "'json'" in client.hear()["error"]
+        client.websocket.send(b'{"protocol":"json","version":1}\x1e')
+        assert client.hear() == {}
+
+
+@pytest.mark.parametrize("version", [0, 1, 2])
+def test_older_and_newer_versions_of_the_protocol_are_alike(azure: Azure, version: int) -> None:
+    with azure.socket(azure.token()) as client:
+        client.say({"protocol": "json", "version": version})
+        assert client.hear() == {}
 
 
 def test_a_handshake_may_arrive_in_pieces_and_with_company(azure: Azure) -> None:

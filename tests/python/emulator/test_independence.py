@@ -14,7 +14,7 @@ from emulator.support import python
 
 PACKAGE = Path(hubpass.emulator.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-SERVER_PACKAGES = {"cryptography", "starlette", "uvicorn", "typing_extensions", "wsproto"}
+SERVER_PACKAGES = {"cryptography", "msgpack", "starlette", "uvicorn", "typing_extensions", "wsproto"}
 # What `import hubpass.emulator` loads must do without them.
 CLIENT_MODULES = {"__init__.py", "control_client.py", "control_records.py", "process.py"}
 
@@ -60,7 +60,7 @@ def test_the_client_side_is_made_of_the_standard_library(name: str) -> None:
 
 WITHOUT_SERVER_PACKAGES = (
     "import sys\n"
-    "for name in ('starlette', 'uvicorn', 'wsproto', 'h11', 'cryptography', 'typing_extensions'):\n"
+    "for name in ('starlette', 'uvicorn', 'wsproto', 'h11', 'cryptography', 'msgpack', 'typing_extensions'):\n"
     "    sys.modules[name] = None\n"
 )
 

@@ -13,7 +13,11 @@ def test_version_1_has_an_id_and_a_secret_token(azure: Azure) -> None:
     answer = azure.negotiate(azure.token()).json()
     assert answer["negotiateVersion"] == 1
     assert answer["connectionId"] != answer["connectionToken"]
-    assert answer["availableTransports"] == [{"transport": "WebSockets", "transferFormats": ["Text"]}]
+    assert answer["availableTransports"] == [
+        {"transport": "WebSockets", "transferFormats": ["Text", "Binary"]},
+        {"transport": "ServerSentEvents", "transferFormats": ["Text"]},
+        {"transport": "LongPolling", "transferFormats": ["Text", "Binary"]},
+    ]
     assert set(answer) == {"negotiateVersion", "connectionId", "connectionToken", "availableTransports"}
 
 
@@ -60,13 +64,19 @@ def test_a_hub_name_has_a_limit(azure: Azure) -> None:
 
 
 def test_the_transports_of_the_token_restrict_the_offer(azure: Azure) -> None:
-    without = azure.user_token({"asrs.s.htt": "6"})
-    assert azure.negotiate(without).json()["availableTransports"] == []
-    assert azure.refused_socket(without).status_code == 404
-    allowed = azure.user_token({"asrs.s.htt": "5"})
-    assert [offer["transport"] for offer in azure.negotiate(allowed).json()["availableTransports"]] == ["WebSockets"]
-    with azure.client(allowed):
-        pass
+    for mask, offered in (
+        ("1", ["WebSockets"]),
+        ("5", ["WebSockets", "LongPolling"]),
+        ("6", ["ServerSentEvents", "LongPolling"]),
+    ):
+        answer = azure.negotiate(azure.user_token({"asrs.s.htt": mask})).json()
+        assert [offer["transport"] for offer in answer["availableTransports"]] == offered
+
+
+def test_stateful_reconnect_is_declined_by_silence(azure: Azure) -> None:
+    answer = azure.negotiate(azure.token(), "hub=chat&negotiateVersion=1&useStatefulReconnect=true")
+    assert answer.status_code == 200
+    assert "useStatefulReconnect" not in answer.json()
 
 
 def test_browsers_of_any_origin_may_read_the_answer_with_credentials(azure: Azure) -> None:
@@ -111,7 +121,7 @@ def test_the_rest_routes_have_no_cors(azure: Azure) -> None:
     [
         ("GET", "/client/negotiate?hub=chat", 405),
         ("POST", "/client/negotiate/negotiate?hub=chat", 404),
-        ("GET", "/client/?hub=chat", 404),
+        ("PUT", "/client/?hub=chat", 405),
         ("POST", "/api/v1/hubs/chat", 404),
         ("POST", "/api/v1/auth/accessKey", 405),
         ("GET", "/api/v1/auth/accesskey", 404),

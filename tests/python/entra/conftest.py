@@ -45,5 +45,6 @@ def _put_back(azure: Azure) -> None:
     control.revoke_temporary_keys()
     for object_id in (emulator.object_id, emulator.managed_identity_object_id, emulator.user_assigned_object_id):
         control.remove_role(object_id)
-        control.assign_role(object_id, "SignalR Service Owner")
+        for role in ("SignalR Service Owner", "Web PubSub Service Owner"):
+            control.assign_role(object_id, role)
     control.clear_journal()

@@ -4,7 +4,6 @@ import copy
 import logging
 import pickle
 import re
-import traceback
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -23,6 +22,7 @@ from entra.clients import (
     entra_client,
 )
 from hubpass import HubpassError
+from secrecy.search import chain_of, texts_of_exception
 from signalr.client_kind import ClientKind
 
 TOKEN = "canary-of-a-token"
@@ -57,11 +57,8 @@ def secrets(azure: Azure, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCap
 
 def texts_of(error: BaseException) -> Iterator[str]:
     """What an exception of ours says, with those that hang on it, unless a credential raised them."""
-    yield from (repr(error), str(error), repr(error.args), *map(repr, vars(error).values()))
-    yield "".join(traceback.format_exception_only(error))
-    for other in (error.__cause__, error.__context__):
-        if isinstance(other, HubpassError):
-            yield from texts_of(other)
+    theirs = [one for one in chain_of(error) if not isinstance(one, HubpassError)]
+    return texts_of_exception(error, without=theirs)
 
 
 def texts_of_client(client: Client) -> Iterator[str]:

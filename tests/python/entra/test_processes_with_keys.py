@@ -1,6 +1,5 @@
 """Exits and forks while a key or a token is on its way."""
 
-import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -54,37 +53,6 @@ def in_parallel(script: str, azure: Azure) -> list[Outcome]:
 
 def assert_clean(outcomes: list[Outcome]) -> None:
     assert [(found.code, found.errors) for found in outcomes] == [(0, "")] * RUNS
-
-
-def test_an_exit_while_a_renewal_hangs(client_kind: ClientKind, azure: Azure) -> None:
-    """The tokens of the renewal are held: with a key that lives for an hour, only they are asked for then."""
-    azure.control.set_token_lifetime(600)
-    script = (
-        preamble(client_kind)
-        + """
-negotiate()
-print("warm", flush=True)
-sys.stdin.readline()
-clock.advance(3400)
-negotiate()
-"""
-    )
-    given = arguments(azure)
-
-    def begin(_: int) -> "subprocess.Popen[str]":
-        process = start(script, *given, with_input=True)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "warm\n"
-        return process
-
-    with ThreadPoolExecutor(4) as pool:
-        for _ in range(RUNS // 4):
-            processes = list(pool.map(begin, range(4)))
-            azure.control.fail_next("token", times=4, hold=True)
-            outcomes = list(pool.map(finish, processes, ["\n"] * 4))
-            assert [(found.code, found.errors) for found in outcomes] == [(0, "")] * 4
-            azure.control.clear_faults()
-            azure.control.release()
 
 
 def test_an_exit_while_the_first_key_hangs(client_kind: ClientKind, azure: Azure) -> None:

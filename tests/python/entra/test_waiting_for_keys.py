@@ -1,7 +1,6 @@
 """Calls that wait for a key: what ends them early. The local Azure holds its answers until after that has happened."""
 
 import asyncio
-import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,7 +11,6 @@ from emulator.support import Azure
 from entra.clients import Days, entra_client, requests, wait_until_held
 from hubpass import ClientClosedError, DeadlineExceededError
 from signalr.client_kind import ASYNC, SYNC, ClientKind
-from signalr.scripts import finish, start
 from signalr.service_double import WATCHDOG
 
 ROUTES = ["token", "access_key"]
@@ -60,19 +58,6 @@ def test_the_deadline_of_the_client_counts_for_all_that_it_takes(client_kind: Cl
         client.negotiate("ada")
     assert "0.5 seconds" in caught.value.message
     wait_until_held(azure, "access_key")
-
-
-@pytest.mark.parametrize("route", ROUTES)
-def test_ctrl_c_ends_the_call(client_kind: ClientKind, azure: Azure, route: str) -> None:
-    azure.control.fail_next(route, hold=True)  # type: ignore[arg-type]
-    call = 'client.negotiate("ada")'
-    script = CLIENT.format(module=client_kind.module) + (call if client_kind is SYNC else f"asyncio.run({call})")
-    process = start(script, *arguments(azure))
-    wait_until_held(azure, route)
-    process.send_signal(signal.SIGINT)
-    outcome = finish(process)
-    assert outcome.errors.rstrip().endswith("KeyboardInterrupt")
-    assert outcome.code in (-signal.SIGINT, 130)
 
 
 def test_a_wrong_argument_is_told_before_the_wait(client_kind: ClientKind, azure: Azure) -> None:

@@ -32,10 +32,10 @@ def start(
     )
 
 
-def finish(process: "subprocess.Popen[str]", last_input: str | None = None) -> Outcome:
+def finish(process: "subprocess.Popen[str]", last_input: str | None = None, seconds: float = WATCHDOG) -> Outcome:
     """Wait for a program; one that does not end is killed and fails the test."""
     try:
-        output, errors = process.communicate(last_input, timeout=WATCHDOG)
+        output, errors = process.communicate(last_input, timeout=seconds)
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()

@@ -59,6 +59,10 @@ class Held:
     def wait_until_abandoned(self) -> None:
         assert self._abandoned.wait(WATCHDOG), "the connection stayed open"
 
+    @property
+    def is_abandoned(self) -> bool:
+        return self._abandoned.is_set()
+
     def release(self) -> None:
         self._released.set()
 

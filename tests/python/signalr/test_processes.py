@@ -4,7 +4,6 @@ As in the tests of waiting, the service lets go of its answer only after what is
 """
 
 import signal
-from concurrent.futures import ThreadPoolExecutor
 
 from signalr.client_kind import ASYNC, KEY, ClientKind
 from signalr.scripts import finish, run, start
@@ -123,14 +122,6 @@ print("done")
     held.release()
     outcome = finish(process, "\n")
     assert (outcome.code, outcome.output, outcome.errors) == (0, "done\n", "")
-
-
-def test_a_program_that_ends_right_after_a_call_ends_cleanly(client_kind: ClientKind, service: ServiceDouble) -> None:
-    call = 'client.send_to_all("say")'
-    script = preamble(client_kind) + (call if client_kind.name == "sync" else f"asyncio.run({call})")
-    with ThreadPoolExecutor(4) as pool:
-        outcomes = list(pool.map(lambda _: run(script, service.endpoint), range(20)))
-    assert [(outcome.code, outcome.output, outcome.errors) for outcome in outcomes] == [(0, "", "")] * 20
 
 
 def test_a_program_that_ends_during_a_call_ends_cleanly(client_kind: ClientKind, service: ServiceDouble) -> None:

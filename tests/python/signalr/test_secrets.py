@@ -3,7 +3,6 @@
 import copy
 import gc
 import pickle
-import traceback
 import warnings
 from collections.abc import Iterator
 from queue import SimpleQueue
@@ -13,6 +12,7 @@ import pytest
 from azure.core.credentials import AzureKeyCredential
 
 from hubpass import Event, HubpassError, NegotiationResponse
+from secrecy.search import texts_of_exception
 from signalr.client_kind import ENDPOINT, AnyClient, ClientKind
 from signalr.scripts import run
 from signalr.service_double import WATCHDOG, Answer, ServiceDouble
@@ -47,16 +47,6 @@ CONNECTION_STRINGS = [
 ]
 
 
-def texts_of(error: BaseException) -> Iterator[str]:
-    """Everything that an exception, and whatever hangs on it, can be made to say."""
-    yield from (repr(error), str(error), repr(error.args), *map(repr, vars(error).values()))
-    yield from getattr(error, "__notes__", ())
-    yield "".join(traceback.format_exception(error))
-    for other in (error.__cause__, error.__context__):
-        if other is not None:
-            yield from texts_of(other)
-
-
 def assert_silent(texts: Iterator[str] | list[str]) -> None:
     found = [(secret, text) for text in texts for secret in (*SECRETS, "canary-") if secret in text]
     assert found == []
@@ -64,7 +54,7 @@ def assert_silent(texts: Iterator[str] | list[str]) -> None:
 
 def assert_error_is_silent(error: HubpassError) -> None:
     """Tracebacks repeat lines of this file, which is why they hold names of secrets and never the secrets."""
-    assert_silent(list(texts_of(error)))
+    assert_silent(list(texts_of_exception(error)))
 
 
 def test_the_search_finds_a_secret_wherever_it_hides() -> None:
@@ -75,7 +65,7 @@ def test_the_search_finds_a_secret_wherever_it_hides() -> None:
     bearing = HubpassError("m", code="throttled", hint=BODY)
     for error in (*hidden, noted, bearing):
         with pytest.raises(AssertionError):
-            assert_silent(list(texts_of(error)))
+            assert_silent(list(texts_of_exception(error)))
 
 
 @pytest.mark.parametrize("text", CONNECTION_STRINGS, ids=range(len(CONNECTION_STRINGS)))
@@ -118,7 +108,7 @@ def test_a_client_does_not_travel(client_kind: ClientKind, way: str) -> None:
     for thing in (raw, raw._native):
         with pytest.raises(TypeError) as caught:
             ways[way](thing)
-        assert_silent(list(texts_of(caught.value)))
+        assert_silent(list(texts_of_exception(caught.value)))
 
 
 def test_an_answer_shows_its_token_only_when_asked(client_kind: ClientKind) -> None:

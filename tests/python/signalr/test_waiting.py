@@ -5,6 +5,7 @@ certain without a clock, and a call that waits for the answer never ends.
 """
 
 import asyncio
+import gc
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
@@ -155,6 +156,26 @@ def test_a_coroutine_that_is_never_awaited_sends_nothing(service: ServiceDouble)
     client.send_to_all("never").close()
     asyncio.run(client.send_to_all("marker"))
     assert service.take().json["Target"] == "marker"
+
+
+def test_an_error_that_a_closed_coroutine_does_not_take_is_nobodys(service: ServiceDouble) -> None:
+    """As when a loop stops between the answer and the task that waits for it."""
+    client = AsyncClient(service.endpoint, "chat", AzureKeyCredential(KEY))
+    service.answer(Answer(503))
+    complaints: list[Any] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        coroutine = client.send_to_all("say", timeout=WATCHDOG)
+        future: asyncio.Future[None] = coroutine.send(None)
+        while not future.done():  # noqa: ASYNC110 - to await it would be to take what it has
+            await asyncio.sleep(0.001)
+        coroutine.close()
+        del future
+        gc.collect()
+
+    asyncio.run(main())
+    assert complaints == []
 
 
 def test_an_observer_that_waits_holds_up_nobody(client_kind: ClientKind, service: ServiceDouble) -> None:
