@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::{Code, Error, Result};
 use crate::keys::TemporaryKey;
@@ -34,8 +35,7 @@ pub fn temporary_key(proof: &Proof, answer: &Answer) -> Result<TemporaryKey> {
     const NAME_MAX: usize = 256;
     const KEY_MAX: usize = 4096;
     expect_success(&ACCESS_KEY, proof, answer)?;
-    let body: Body = serde_json::from_slice(&answer.body).map_err(|_| {
-        // The error of the parser would quote the answer.
+    let body: Body = object(&answer.body).ok_or_else(|| {
         unexpected(format!("{} was answered with something that is not a key.", ACCESS_KEY.name))
             .with_status(answer.status)
     })?;
@@ -166,8 +166,20 @@ fn error_code(answer: &Answer) -> String {
 
 /// `Retry-After` in seconds (RFC 9110 section 10.2.3), within reason. The form with a date is not used by the service.
 pub fn retry_after(answer: &Answer) -> Option<Duration> {
-    let seconds = answer.retry_after.as_deref()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
+    let text = answer.retry_after.as_deref()?.trim();
+    // Digits that are no number of ours are a time that is too long to be believed.
+    is_digits(text).then(|| Duration::from_secs(text.parse().unwrap_or(u64::MAX)).min(RETRY_AFTER_MAX))
+}
+
+/// Whether a text is digits and nothing else; Rust's own parsing of numbers takes a sign too.
+pub fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Reads a JSON object. The error of the parser is left out, because it would quote what was read, and so is an array,
+/// whose items serde would take for the members in order.
+pub fn object<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
+    json.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(json).ok()).flatten()
 }
 
 #[cfg(test)]
@@ -232,7 +244,10 @@ mod tests {
         };
         assert_eq!(wait("7"), Some(Duration::from_secs(7)));
         assert_eq!(wait("99999"), Some(RETRY_AFTER_MAX));
-        assert_eq!(wait("soon"), None);
+        assert_eq!(wait("99999999999999999999999"), Some(RETRY_AFTER_MAX));
+        for text in ["soon", "", "+7", "-7", "7.5"] {
+            assert_eq!(wait(text), None, "{text:?}");
+        }
     }
 
     #[test]
@@ -266,6 +281,7 @@ mod tests {
             r#"{"KeyId":"","AccessKey":"KEY"}"#,
             r#"{"KeyId":"foo","AccessKey":""}"#,
             r#"{"KeyId":"foo"}"#,
+            r#"["foo","KEY"]"#,
             "<html>KEY</html>",
             "",
         ] {
