@@ -10,6 +10,9 @@ use super::json::{Members, base64url};
 
 /// The object id is what the payload says, if it looks like one; nothing else of a token ever leaves it.
 pub fn check(data: &[u8]) {
+    if canary::is_known_to(data) {
+        return;
+    }
     let planted = canary::plant(data);
     if let Ok(text) = String::from_utf8(planted.clone()) {
         check_token(&AccessToken::new(Secret::new(text)));
@@ -33,7 +36,7 @@ fn check_token(token: &AccessToken) {
 }
 
 fn object_id_in(payload: &[u8]) -> Option<String> {
-    let members = Members::read(payload)?;
+    let members = Members::read(payload, &["oid"])?;
     let id = members.only("oid")?.as_str()?;
     let is_id = (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     is_id.then(|| id.to_owned())

@@ -2,16 +2,20 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 /// The members of a JSON object as they stand there: in order, and more than once if they are there more than once.
 pub struct Members(Vec<(String, Value)>);
 
 impl Members {
-    /// Reads an object; anything else is `None`.
-    pub fn read(json: &[u8]) -> Option<Self> {
-        serde_json::from_slice(json).ok()
+    /// Reads an object; anything else is `None`. Only the values of the members of these names are looked at: those of
+    /// others may be numbers beyond all bounds, or nested deeper than is read.
+    pub fn read(json: &[u8], names: &'static [&'static str]) -> Option<Self> {
+        let text = std::str::from_utf8(json).ok()?;
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let members = deserializer.deserialize_map(InOrder { names }).ok()?;
+        deserializer.end().ok().map(|()| members)
     }
 
     /// The value of a member that is there once.
@@ -32,27 +36,28 @@ impl Members {
     }
 }
 
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
+struct InOrder {
+    names: &'static [&'static str],
+}
 
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Members;
+impl<'de> Visitor<'de> for InOrder {
+    type Value = Members;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
 
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Members, M::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Members, M::Error> {
+        let mut members = Vec::new();
+        while let Some(name) = map.next_key::<String>()? {
+            let value = if self.names.contains(&name.as_str()) {
+                map.next_value()?
+            } else {
+                map.next_value::<IgnoredAny>().map(|_| Value::Null)?
+            };
+            members.push((name, value));
         }
-
-        deserializer.deserialize_map(InOrder)
+        Ok(Members(members))
     }
 }
 

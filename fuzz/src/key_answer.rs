@@ -22,6 +22,9 @@ const OTHERS: [u16; 8] = [201, 204, 301, 401, 403, 404, 429, 503];
 /// A key is taken from an object that has its two members, each once, and from nothing else; it signs as its text does; and
 /// no error repeats anything of the body.
 pub fn check(data: &[u8]) {
+    if canary::is_known_to(data) {
+        return;
+    }
     let mut reader = Reader::new(data);
     let status = OTHERS.get(usize::from(reader.byte())).copied().unwrap_or(200);
     let body = canary::plant(reader.rest());
@@ -54,7 +57,7 @@ pub fn check(data: &[u8]) {
 
 /// The name and the text of the key that the body gives.
 fn key_in(body: &[u8]) -> Option<(String, String)> {
-    let members = Members::read(body)?;
+    let members = Members::read(body, &["KeyId", "AccessKey"])?;
     let kid = members.only("KeyId")?.as_str()?;
     let text = members.only("AccessKey")?.as_str()?;
     let is_name = (1..=256).contains(&kid.len()) && !kid.chars().any(char::is_control);

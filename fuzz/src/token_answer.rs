@@ -33,6 +33,9 @@ const MEMBERS: [&str; 4] = ["access_token", "expires_in", "expires_on", "refresh
 /// A token is taken from an object that has one, and expires when the object says; whatever the times are, it can be kept
 /// and is used no longer than that; and no error repeats anything of the body but an Entra code.
 pub fn check(data: &[u8]) {
+    if canary::is_known_to(data) {
+        return;
+    }
     let mut reader = Reader::new(data);
     let status = OTHERS.get(usize::from(reader.byte())).copied().unwrap_or(200);
     let body = canary::plant(reader.rest());
@@ -58,7 +61,7 @@ pub fn check(data: &[u8]) {
 
 /// The token, when it expires and when it would like to be renewed.
 fn token_in(body: &[u8]) -> Option<(String, u64, Option<u64>)> {
-    let members = Members::read(body)?;
+    let members = Members::read(body, &MEMBERS)?;
     if !members.are_single(&MEMBERS) {
         return None;
     }

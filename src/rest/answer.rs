@@ -176,10 +176,12 @@ pub fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Reads a JSON object. The error of the parser is left out, because it would quote what was read, and so is an array,
-/// whose items serde would take for the members in order.
+/// Reads a JSON object, in UTF-8 throughout (RFC 8259 section 8.1; serde does not look at members that nobody asks for).
+/// The error of the parser is left out, because it would quote what was read. An array is refused, because serde would take
+/// its items for the members in order.
 pub fn object<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
-    json.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(json).ok()).flatten()
+    let text = std::str::from_utf8(json).ok()?;
+    text.trim_ascii_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
 }
 
 #[cfg(test)]
