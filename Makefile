@@ -110,7 +110,7 @@ fuzz: nightly $(CARGO_FUZZ) ## try random inputs, FUZZ_SECONDS (60) for each tar
 	@.ci/fuzz run
 
 .PHONY: corpus
-corpus: nightly $(CARGO_FUZZ) ## keep in fuzz/corpus what `make fuzz` has reached and nothing there does
+corpus: setup nightly $(CARGO_FUZZ) ## keep in fuzz/corpus what `make fuzz` has reached and nothing there does
 	@.ci/fuzz keep
 
 .PHONY: coverage
