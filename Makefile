@@ -15,6 +15,8 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps --re
 # that a change of version is a missing file.
 CARGO_DENY_VERSION := 0.20.2
 CARGO_DENY := .tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+CARGO_FUZZ_VERSION := 0.13.2
+CARGO_FUZZ := .tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
 CRATES := .tools/crates-fetched
 MODEL := tests/model/Cargo.toml
 MODEL_CRATES := .tools/model-crates-fetched
@@ -81,7 +83,7 @@ lint: develop ## run the gates, .ci/*
 test: lint ## run the gates and every test
 	cargo test --locked --quiet --features testing
 	cargo test --locked --quiet --manifest-path $(MODEL) --target-dir target/model
-	$(VENV)/bin/pytest --quiet
+	$(VENV)/bin/pytest --quiet --cov --cov-report=term:skip-covered
 	@test -x $(CHROMIUM) || { echo 'test: the browser tests need $(CHROMIUM): sudo apt-get install chromium' >&2; exit 1; }
 	npm --prefix tests/clients test
 
@@ -101,6 +103,31 @@ hosts: setup .venv-hosts/.installed ## prove the package in more servers, framew
 .PHONY: chaos
 chaos: setup ## ten thousand simulated days of trouble
 	cargo test --locked --features testing --config profile.dev.package.hubpass.opt-level=2 --test simulation -- --ignored --nocapture
+
+# A nightly compiler is what cargo-fuzz needs and nothing else here does, so it is asked for and not installed.
+.PHONY: nightly
+nightly:
+	@cargo +nightly --version >/dev/null 2>&1 || \
+	  { echo 'fuzz: cargo-fuzz needs a nightly Rust: rustup toolchain install nightly' >&2; exit 2; }
+
+$(CARGO_FUZZ): | nightly
+	rm -rf .tools/cargo-fuzz-*
+	echo 'setup: cargo-fuzz $(CARGO_FUZZ_VERSION) (about a minute of compiling)'
+	CARGO_PROFILE_DEV_DEBUG=false cargo install cargo-fuzz --version $(CARGO_FUZZ_VERSION) --locked --debug --quiet \
+	  --no-track --root .tools/cargo-fuzz-$(CARGO_FUZZ_VERSION) 2>&1 | { grep -v 'be sure to add' || true; }
+
+# The inputs of fuzz/corpus are run again on each `make test`; what a run adds to them stays in target/ until `make corpus`.
+.PHONY: fuzz
+fuzz: nightly $(CARGO_FUZZ) ## try random inputs, FUZZ_SECONDS (60) for each target
+	@.ci/fuzz run
+
+.PHONY: corpus
+corpus: setup nightly $(CARGO_FUZZ) ## keep in fuzz/corpus what `make fuzz` has reached and nothing there does
+	@.ci/fuzz keep
+
+.PHONY: coverage
+coverage: setup ## report the coverage of the Rust core by its own tests
+	@.ci/rust_coverage
 
 .PHONY: demo
 demo: develop ## chat in two browser tabs against the local Azure; Ctrl-C ends it
@@ -140,7 +167,8 @@ notices: ## rewrite THIRD_PARTY_NOTICES after a change of Cargo.lock
 
 .PHONY: clean
 clean: ## remove everything that these targets made in this directory
-	rm -rf target dist .venv .venv-bench .venv-hosts .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+	rm -rf target fuzz/artifacts dist .venv .venv-bench .venv-hosts .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .coverage*
 	rm -rf tests/clients/node_modules examples/chat/node_modules
 	rm -f python/hubpass/_native.abi3.so
 	find .ci benches examples python tests -name __pycache__ -prune -exec rm -rf {} +

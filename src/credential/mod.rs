@@ -5,7 +5,7 @@
 
 pub mod client_secret;
 pub mod managed_identity;
-mod token_answer;
+pub mod token_answer;
 mod tokens;
 
 use std::any::Any;

@@ -10,7 +10,7 @@ use crate::credential::FetchedToken;
 use crate::endpoint::Service;
 use crate::error::{Code, Error, Result};
 use crate::rest::Answer;
-use crate::rest::answer::retry_after;
+use crate::rest::answer::{is_digits, object, retry_after};
 use crate::secret::Secret;
 
 /// The hint for an answer that no token endpoint gives: another status, or a page for people.
@@ -35,7 +35,7 @@ impl TokenAnswer {
         if answer.status != 200 {
             return Err(Self::refusal(answer, purpose, "the credential"));
         }
-        let read: Option<Self> = serde_json::from_slice(&answer.body).ok();
+        let read: Option<Self> = object(&answer.body);
         read.filter(|read| !read.access_token.expose().is_empty()).ok_or_else(|| {
             Error::new(
                 Code::IdentityUnavailable,
@@ -107,5 +107,5 @@ impl TokenAnswer {
 
 /// A number, or a text that is one.
 fn number(value: &Value) -> Option<u64> {
-    value.as_u64().or_else(|| value.as_str()?.parse().ok())
+    value.as_u64().or_else(|| value.as_str().filter(|text| is_digits(text))?.parse().ok())
 }

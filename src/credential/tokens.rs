@@ -12,6 +12,7 @@ use crate::error::{Code, Error, Result};
 use crate::observe::Event;
 use crate::refresh::{Acquired, Cell, CellPolicy, Held, Lease, Timeline};
 use crate::rest::Proof;
+use crate::rest::answer::object;
 use crate::secret::Secret;
 use crate::world::World;
 
@@ -35,6 +36,11 @@ pub struct AccessToken {
 }
 
 impl AccessToken {
+    /// A token by its text.
+    pub fn new(secret: Secret) -> Self {
+        Self { secret }
+    }
+
     /// The token itself, for the moment in which it is sent.
     pub fn secret(&self) -> &Secret {
         &self.secret
@@ -53,8 +59,8 @@ impl AccessToken {
         }
         let payload = self.secret.expose().split('.').nth(1)?;
         let decoded = URL_SAFE_NO_PAD.decode_to_vec(payload.trim_end_matches('=')).ok()?;
-        let Payload { oid } = serde_json::from_slice(&decoded).ok()?;
-        let is_an_id = oid.len() <= 64 && oid.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        let Payload { oid } = object(&decoded)?;
+        let is_an_id = (1..=64).contains(&oid.len()) && oid.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
         is_an_id.then_some(oid)
     }
 }
@@ -195,6 +201,6 @@ impl Tokens {
         };
         // A tenth of the time is left to luck, so that processes which began together do not renew together.
         let timeline = Timeline { sent, renew_after: (renew_after.mul_f64(0.9), renew_after), usable_for };
-        Ok((AccessToken { secret: fetched.token }, timeline))
+        Ok((AccessToken::new(fetched.token), timeline))
     }
 }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::error::{Code, Error, Result};
 use crate::keys::TemporaryKey;
@@ -35,8 +36,8 @@ pub fn temporary_key(proof: &Proof, bearer: &Secret, answer: &Answer) -> Result<
     const KEY_MAX: usize = 4096;
     const SECRET_MIN: usize = 16;
     expect_success(&ACCESS_KEY, proof, answer)?;
-    let body: Body = serde_json::from_slice(&answer.body).map_err(|_| {
-        // The error of the parser would quote the answer.
+    let body: Body = object(&answer.body).ok_or_else(|| {
+        // The error of a parser would quote the answer.
         not_what_was_asked_for(&ACCESS_KEY, "something that is not a key", answer)
     })?;
     let is_a_name = |name: &str| !name.is_empty() && name.len() <= NAME_MAX && !name.chars().any(char::is_control);
@@ -58,8 +59,8 @@ pub fn client_token(proof: &Proof, answer: &Answer) -> Result<Secret> {
     }
     expect_success(&GENERATE_TOKEN, proof, answer)?;
     let is_of_a_token = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    let read: Option<Body> = serde_json::from_slice(&answer.body).ok();
-    read.map(|body| body.token)
+    object(&answer.body)
+        .map(|body: Body| body.token)
         .filter(|token| !token.expose().is_empty() && token.expose().bytes().all(is_of_a_token))
         .ok_or_else(|| not_what_was_asked_for(&GENERATE_TOKEN, "something that is not a token", answer))
 }
@@ -280,8 +281,22 @@ fn error_code(answer: &Answer) -> String {
 
 /// `Retry-After` in seconds (RFC 9110 section 10.2.3), within reason. The form with a date is not used by the service.
 pub fn retry_after(answer: &Answer) -> Option<Duration> {
-    let seconds = answer.retry_after.as_deref()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
+    let text = answer.retry_after.as_deref()?.trim();
+    // Digits that are no number of ours are a time that is too long to be believed.
+    is_digits(text).then(|| Duration::from_secs(text.parse().unwrap_or(u64::MAX)).min(RETRY_AFTER_MAX))
+}
+
+/// Whether a text is digits and nothing else; Rust's own parsing of numbers takes a sign too.
+pub fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Reads a JSON object, in UTF-8 throughout (RFC 8259 section 8.1; serde does not look at members that nobody asks for).
+/// The error of the parser is left out, because it would quote what was read. An array is refused, because serde would take
+/// its items for the members in order.
+pub fn object<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
+    let text = std::str::from_utf8(json).ok()?;
+    text.trim_ascii_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
 }
 
 #[cfg(test)]
@@ -368,7 +383,10 @@ mod tests {
         };
         assert_eq!(wait("7"), Some(Duration::from_secs(7)));
         assert_eq!(wait("99999"), Some(RETRY_AFTER_MAX));
-        assert_eq!(wait("soon"), None);
+        assert_eq!(wait("99999999999999999999999"), Some(RETRY_AFTER_MAX));
+        for text in ["soon", "", "+7", "-7", "7.5"] {
+            assert_eq!(wait(text), None, "{text:?}");
+        }
     }
 
     #[test]
@@ -406,6 +424,7 @@ mod tests {
             r#"{"KeyId":"foo"}"#,
             r#"{"KeyId":"x the-token-that-was-sent","AccessKey":"KEY"}"#,
             r#"{"KeyId":"KEY-0123456789ABCDEF","AccessKey":"KEY-0123456789ABCDEF"}"#,
+            r#"["foo","KEY"]"#,
             "<html>KEY</html>",
             "",
         ] {

@@ -237,6 +237,7 @@ mod tests {
     use std::fmt;
 
     use super::*;
+    use crate::endpoint::Service;
     use crate::secret::Secret;
 
     /// An error as the libraries below nest them.

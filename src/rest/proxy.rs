@@ -175,6 +175,7 @@ fn begins_with(address: IpAddr, network: IpAddr, bits: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::endpoint::Service;
 
     const PROXY: &str = "http://user:canary@proxy.example:3128";
 

@@ -73,8 +73,20 @@ def test_a_defective_token_is_refused_and_its_correction_passes(azure: Azure, de
         ("{header}.{payload}.{signature}=", described("The signature is invalid")),
         ("e30.W10.AAAA", INVALID),
         ("e30.bm90IGpzb24.AAAA", INVALID),
+        ("e30.{payload}.{signature}", described("The signature is invalid")),
+        ("{header}.{payload}.AAAAA", described("The signature is invalid")),
     ],
-    ids=["a word", "the key itself", "no signature", "four parts", "padding", "no object", "no JSON"],
+    ids=[
+        "a word",
+        "the key itself",
+        "no signature",
+        "four parts",
+        "padding",
+        "no object",
+        "no JSON",
+        "a header without an algorithm",
+        "a length that base64 cannot have",
+    ],
 )
 def test_what_is_no_token_is_refused(azure: Azure, form: str, header: str) -> None:
     good = azure.token()

@@ -15,6 +15,7 @@ import pytest
 
 from emulator.support import WATCHDOG_SECONDS, Azure, key_of, poll, python
 from hubpass.emulator import Emulator, EmulatorError
+from hubpass.emulator.command_line import main
 
 
 def start(*arguments: str, stdin: int | None = None) -> subprocess.Popen[str]:
@@ -176,6 +177,26 @@ def test_a_key_that_no_connection_string_can_carry_is_refused(key: str) -> None:
     with pytest.raises(EmulatorError, match="access key") as caught, Emulator(access_key=key):
         pass
     assert not key.strip() or key not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--port", "65536"), "a port is a number from 0 to 65535"),
+        (("--control-port", "-1"), "a port is a number from 0 to 65535"),
+        (("--ping-interval", "0"), "a positive number of seconds is needed"),
+        (("--key-life", "inf"), "a positive number of seconds is needed"),
+    ],
+)
+def test_a_number_out_of_bounds_is_refused(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, str], complaint: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    errors = capsys.readouterr().err
+    assert arguments[0] in errors
+    assert complaint in errors
 
 
 def test_its_text_has_no_secret_in_it() -> None:

@@ -178,6 +178,7 @@ BAD_AUDIENCES = {
     "the route of version 1": "{origin}/api/v1/hubs/chat",
     "the audience of a client": "{origin}/client/?hub=chat",
     "a fragment": "{origin}/api/hubs/chat/:send#x",
+    "no URL": "chat",
 }
 EXCLUDING: dict[str, str | list[str]] = {"api-version": API_VERSION, "excluded": ["a", "b"]}
 
