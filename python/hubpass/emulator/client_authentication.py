@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 
 from cryptography import x509
@@ -79,10 +80,7 @@ def _check_secret(credentials: Credentials, client_id: str, secret: str, now: fl
 
 
 def _check_assertion(service: Service, client: Client, tenant_id: str, assertion: str) -> None:
-    try:
-        token = parse_token(assertion)
-    except RefusedError:
-        raise EntraError("invalid_request", 50027, "JWT token is invalid or malformed.") from None
+    token = _parsed(assertion)
     if token.header.get("typ", "JWT") not in _TYPES:
         raise EntraError("invalid_request", 5002727, "Invalid JWT header type specified, must be 'JWT'.")
     own = token.claims.get("iss") == client.principal.client_id
@@ -90,6 +88,16 @@ def _check_assertion(service: Service, client: Client, tenant_id: str, assertion
         _check_certificate_assertion(service, client, tenant_id, token)
     else:
         _check_federated_assertion(service, client, token)
+
+
+def _parsed(assertion: str) -> ParsedToken:
+    """The parts of the assertion. Some clients, azure-identity's asynchronous one among them, pad them as Base64."""
+    parts = assertion.split(".")
+    try:
+        token = parse_token(".".join(part.rstrip("=") for part in parts))
+    except RefusedError:
+        raise EntraError("invalid_request", 50027, "JWT token is invalid or malformed.") from None
+    return replace(token, signing_input=".".join(parts[:2]).encode())
 
 
 def _check_certificate_assertion(service: Service, client: Client, tenant_id: str, token: ParsedToken) -> None:

@@ -65,7 +65,7 @@ class Credentials:
         """The certificate whose thumbprint the header of an assertion names, in `x5t#S256` or in `x5t`."""
         strong, weak = header.get("x5t#S256"), header.get("x5t")
         for found in self.certificates:
-            # Some clients, azure-identity's asynchronous one among them, keep the padding of Base64.
+            # Thumbprints with the padding of Base64 are sent as well.
             if isinstance(strong, str) and strong.rstrip("=") == found.x5t_s256:
                 return found
             if strong is None and isinstance(weak, str) and weak.rstrip("=") == found.x5t:
