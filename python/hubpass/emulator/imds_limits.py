@@ -32,8 +32,8 @@ class ImdsLimits:
     def enter(self) -> str | None:
         """Count a request in; None, or the reason to refuse it, in which case it does not count."""
         now = self._clock.now()
-        # A clock that was moved back leaves moments that are still to come: those were asked just now as well.
-        self._moments = deque(moment for moment in self._moments if moment > now - _WINDOW_SECONDS)
+        # A clock that was moved back leaves moments that are still to come, which are not of this second either.
+        self._moments = deque(moment for moment in self._moments if abs(moment - now) < _WINDOW_SECONDS)
         if self._running >= self.concurrent_requests:
             return f"IMDS serves {self.concurrent_requests} requests for tokens at the same time"
         if len(self._moments) >= self.requests_per_second:

@@ -91,7 +91,7 @@ def test_azure_identity_with_an_assertion_of_its_own(trusting: Azure) -> None:
         )
 
     assert is_good_for_a_key(trusting, token_of(credential()))
-    with pytest.raises(ClientAuthenticationError, match="(?s)AADSTS700213.*system:serviceaccount:default:other"):
+    with pytest.raises(ClientAuthenticationError, match=r"(?s)AADSTS700213.*system:serviceaccount:default:other"):
         token_of(credential(name="other"))
 
 
