@@ -54,6 +54,11 @@ class Credentials:
     certificates: list[RegisteredCertificate] = field(default_factory=list)
     federated: list[FederatedCredential] = field(default_factory=list)
 
+    def clear(self) -> None:
+        """Let nothing count any more."""
+        for kind in (self.secrets, self.certificates, self.federated):
+            kind.clear()
+
     def secret_verdict(self, text: str, now: float) -> SecretVerdict:
         """Whether the text is a secret of the client, and whether it still counts."""
         for secret in self.secrets:

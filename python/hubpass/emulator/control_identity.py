@@ -34,6 +34,7 @@ def identity_control_routes(service: Service) -> list[Route]:
     """The routes for the control port, whose guard stands in front of them."""
     control = _IdentityControl(service)
     return [
+        order_route("/identity/reset", "POST", control.reset),
         order_route("/identity/tenants", "POST", control.add_tenant),
         order_route("/identity/consents", "POST", control.consent),
         order_route("/identity/user-assigned", "POST", control.add_user_assigned),
@@ -69,6 +70,11 @@ def identity_endpoints(service: Service) -> dict[str, str]:
 class _IdentityControl:
     def __init__(self, service: Service) -> None:
         self._service = service
+
+    async def reset(self, _: Request) -> Response:
+        self._service.identity.reset()
+        self._service.directory.reset()
+        return self._done({})
 
     async def add_tenant(self, request: Request) -> Response:
         tenant_id = text_or_none(await read_order(request, "tenant_id"), "tenant_id")

@@ -51,6 +51,10 @@ class DeveloperTools:
         redactor.learn(self.secret)
         self.modes: dict[Tool, ToolMode] = dict.fromkeys(TOOLS, "signed_in")
 
+    def reset(self) -> None:
+        """Sign the developer in to both programs."""
+        self.modes = dict.fromkeys(TOOLS, "signed_in")
+
     def install(self) -> Path:
         """Write the programs, unless they are there, and return their directory, for the variable `PATH`."""
         directory = self._files.subdirectory("tools")

@@ -152,6 +152,17 @@ class Directory:
             return Client(identity.principal, identity.credentials)
         return None
 
+    def reset(self) -> None:
+        """Forget tenants, applications, identities and credentials that were added since the start."""
+        first = self.default_application
+        self._tenants = {self.tenant_id}
+        self._applications = {first.principal.client_id: first}
+        self.user_assigned_identities = [self.user_assigned]
+        first.guests.clear()
+        for credentials in (first.credentials, self.user_assigned.credentials):
+            credentials.clear()
+        first.credentials.secrets.append(ClientSecret(first.client_secret))
+
     def default_principals(self) -> tuple[Principal, ...]:
         """The identities that exist from the start and get the roles of the start."""
         return (

@@ -21,6 +21,10 @@ class IdentityControl:
     def __init__(self, order: Callable[[str, Mapping[str, Any]], dict[str, Any]]) -> None:
         self._order = order
 
+    def reset(self) -> None:
+        """Put back everything that is changed here or was added to Entra; certificates, programs and roles stay."""
+        self._order("/identity/reset", {})
+
     def add_tenant(self, tenant_id: str | None = None) -> str:
         """Let another tenant exist, with a new id (None) or with this GUID; returns its id."""
         return str(self._order("/identity/tenants", {"tenant_id": tenant_id})["tenant_id"])

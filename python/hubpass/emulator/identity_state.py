@@ -30,6 +30,14 @@ class IdentityState:
     assertions: AssertionPolicy = field(default_factory=AssertionPolicy)
     refusals: RefusalsOnOrder = field(default_factory=RefusalsOnOrder)
 
+    def reset(self) -> None:
+        """Put everything back that orders have changed; files that were made on order stay."""
+        self.assertions = AssertionPolicy()
+        self.refusals.clear()
+        self.imds_limits.reset()
+        self.arc.challenge = "right"
+        self.tools.reset()
+
     def close(self) -> None:
         """Delete every file of this run."""
         self.arc.remove_files()

@@ -29,6 +29,11 @@ class ImdsLimits:
         """Change the limits; what has been asked before counts on."""
         self.requests_per_second, self.concurrent_requests = requests_per_second, concurrent_requests
 
+    def reset(self) -> None:
+        """Put Azure's limits back, and forget what was asked within the last second."""
+        self.set(REQUESTS_PER_SECOND, CONCURRENT_REQUESTS)
+        self._moments.clear()
+
     def enter(self) -> str | None:
         """Count a request in; None, or the reason to refuse it, in which case it does not count."""
         now = self._clock.now()

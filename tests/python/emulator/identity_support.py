@@ -70,7 +70,7 @@ def certificate_assertion(
         "exp": int(now) + 300,
     }
     good = {"x5t#S256": base64url_encode(hashlib.sha256(der).digest()).decode()}
-    signing = None if algorithm == "none" else key or serialization.load_pem_private_key(content, None)
+    signing: Any = None if algorithm == "none" else key or serialization.load_pem_private_key(content, None)
     return jwt.encode(
         {name: value for name, value in {**right, **claims}.items() if value is not ABSENT},
         signing,

@@ -9,11 +9,9 @@ from typing import Any, Literal
 from urllib.parse import urlencode
 
 import httpx
-import msal.managed_identity
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity import ManagedIdentityCredential
-from azure.identity._credentials import azure_arc
 from azure.identity.aio import ManagedIdentityCredential as AsyncManagedIdentityCredential
 
 from emulator.identity_support import is_good_for_a_key, object_id_of, token_of, token_of_async
@@ -38,8 +36,8 @@ def server(arc: Azure, monkeypatch: pytest.MonkeyPatch) -> Azure:
     for name, value in arc.emulator.identity.arc_environment.items():
         monkeypatch.setenv(name, value)
     directory = arc.emulator.identity.arc_directory
-    monkeypatch.setitem(msal.managed_identity._supported_arc_platforms_and_their_prefixes, "linux", directory)
-    monkeypatch.setattr(azure_arc, "_get_key_file_path", lambda: directory)
+    monkeypatch.setattr("msal.managed_identity._supported_arc_platforms_and_their_prefixes", {"linux": directory})
+    monkeypatch.setattr("azure.identity._credentials.azure_arc._get_key_file_path", lambda: directory)
     return arc
 
 
@@ -127,21 +125,23 @@ def test_a_bad_request_is_not_challenged(arc: Azure, headers: dict[str, str] | N
 @pytest.mark.parametrize("selector", ["client_id", "object_id", "msi_res_id"])
 def test_the_answer_names_a_user_assigned_identity(arc: Azure, selector: str) -> None:
     emulator = arc.emulator
-    value = {
+    value: Any = {
         "client_id": emulator.user_assigned_client_id,
         "object_id": emulator.user_assigned_object_id,
         "msi_res_id": emulator.user_assigned_resource_id,
     }[selector]
     secret = challenged(arc).read_text(encoding="ascii")
-    content = asked(arc, secret, **{selector: value}).raise_for_status().json()
+    named: dict[str, Any] = {selector: value}
+    content = asked(arc, secret, **named).raise_for_status().json()
     assert content[selector] == value
     assert object_id_of(content["access_token"]) == emulator.user_assigned_object_id
 
 
 def test_unanswered_challenges_do_not_fill_the_disk(arc: Azure) -> None:
     first = challenged(arc)
-    for _ in range(100):
-        last = challenged(arc)
+    for _ in range(99):
+        challenged(arc)
+    last = challenged(arc)
     assert not first.exists()
     assert last.exists()
     assert len(list(last.parent.iterdir())) == 100

@@ -111,9 +111,12 @@ def with_claims(**claims: Any) -> Assertion:
 
 def at(name: str, seconds: float) -> Assertion:
     """An assertion with a time that is so many seconds from now."""
-    return lambda azure, certificate: certificate_assertion(
-        azure, certificate, **{name: int(azure.control.state().now + seconds)}
-    )
+
+    def make(azure: Azure, certificate: Certificate) -> str:
+        claims: dict[str, Any] = {name: int(azure.control.state().now + seconds)}
+        return certificate_assertion(azure, certificate, **claims)
+
+    return make
 
 
 def for_tenant(tenant_id: str) -> Assertion:

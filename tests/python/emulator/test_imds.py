@@ -40,7 +40,7 @@ def machine(azure: Azure, monkeypatch: pytest.MonkeyPatch) -> Iterator[Azure]:
     azure.control.identity.set_imds_limits()
 
 
-def asked(azure: Azure, *, headers: dict[str, str] | None = None, **query: object) -> httpx.Response:
+def asked(azure: Azure, *, headers: dict[str, str] | None = None, **query: Any) -> httpx.Response:
     """A request that is right unless something else is given."""
     right = {"api-version": "2018-02-01", "resource": RESOURCE}
     named = {name.replace("api_version", "api-version"): value for name, value in query.items()}
@@ -77,14 +77,16 @@ def test_the_answer(machine: Azure) -> None:
 def test_a_user_assigned_identity_is_named(machine: Azure, selector: str) -> None:
     emulator = machine.emulator
     other = machine.control.identity.add_user_assigned_identity(f"other-{uuid.uuid4()}")
-    first = {
+    first: Any = {
         "client_id": emulator.user_assigned_client_id,
         "object_id": emulator.user_assigned_object_id,
     }.get(selector, emulator.user_assigned_resource_id)
-    second = {"client_id": other.client_id, "object_id": other.object_id}.get(selector, other.resource_id)
+    second: Any = {"client_id": other.client_id, "object_id": other.object_id}.get(selector, other.resource_id)
     for value, object_id in ((first, emulator.user_assigned_object_id), (second.upper(), other.object_id)):
-        assert object_id_of(asked(machine, **{selector: value}).json()["access_token"]) == object_id
-    answer = asked(machine, **{selector: f"{first}x"})
+        named: dict[str, Any] = {selector: value}
+        assert object_id_of(asked(machine, **named).json()["access_token"]) == object_id
+    named = {selector: f"{first}x"}
+    answer = asked(machine, **named)
     assert answer.status_code == 400
     assert answer.json() == {"error": "invalid_request", "error_description": "Identity not found"}
 

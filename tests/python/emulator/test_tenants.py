@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import uuid
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -19,7 +22,7 @@ from emulator.identity_support import (
     object_id_of,
     token_of,
 )
-from emulator.support import Azure
+from emulator.support import SCOPE, Azure
 from hubpass.emulator import Application, ControlError
 
 
@@ -33,7 +36,8 @@ def test_a_tenant_exists_without_applications(azure: Azure) -> None:
     assert number_of(azure.ask_entra(absent)) == 90002
     assert azure.control.identity.add_tenant(absent.upper()) == absent
     assert number_of(azure.ask_entra(absent)) == 700016
-    assert uuid.UUID(azure.control.identity.add_tenant())
+    new = azure.control.identity.add_tenant()
+    assert str(uuid.UUID(new)) == new
     with pytest.raises(ControlError, match="tenant_id must be a GUID"):
         azure.control.identity.add_tenant("contoso")
 
@@ -163,3 +167,45 @@ def test_refusals_on_order_can_be_taken_back(azure: Azure) -> None:
         azure.control.identity.refuse_tokens(number)
     with pytest.raises(ControlError, match="times must be a whole number"):
         azure.control.identity.refuse_tokens(53003, -1)
+
+
+def test_everything_can_be_put_back(fresh_azure: Azure) -> None:
+    azure, control, emulator = fresh_azure, fresh_azure.control, fresh_azure.emulator
+    identity, client_id = control.identity, emulator.client_id
+    tenant_id = identity.add_tenant()
+    other = control.add_application()
+    user_assigned = identity.add_user_assigned_identity("other")
+    secret = identity.add_client_secret(client_id)
+    certificate = identity.add_certificate(client_id)
+    subject = identity.service_account_token().subject
+    for trusting in (client_id, emulator.user_assigned_client_id):
+        identity.add_federated_credential(trusting, subject)
+    identity.refuse_tokens(53003, 3)
+    identity.set_assertion_policy(longest_life=1)
+    identity.set_imds_limits(requests_per_second=1, concurrent_requests=1)
+    identity.set_arc_challenge("without_realm")
+    identity.set_developer_tool("azd", "garbage")
+
+    identity.reset()
+    assert azure.ask_entra().status_code == 200
+    assert number_of(azure.ask_entra(tenant_id)) == 90002
+    assert number_of(asked(azure, other)) == 700016
+    assert number_of(azure.ask_entra(client_secret=secret)) == 7000215
+    assert number_of(asked_with_assertion(azure, certificate_assertion(azure, certificate))) == 700027
+    for trusted in (client_id, emulator.user_assigned_client_id):
+        token = identity.service_account_token().token
+        assert number_of(asked_with_assertion(azure, token, client_id=trusted)) == 70025
+    assert azure.ask_identity(client_id=user_assigned.client_id).status_code == 400
+    assert azure.ask_identity(client_id=emulator.user_assigned_client_id).status_code == 200
+    own = identity.add_certificate(client_id)
+    assert asked_with_assertion(azure, certificate_assertion(azure, own)).status_code == 200
+    imds = f"{emulator.identity.imds_endpoint}/metadata/identity/oauth2/token"
+    query = {"api-version": "2018-02-01", "resource": "https://signalr.azure.com"}
+    for _ in range(2):
+        assert azure.http.get(imds, params=query, headers={"Metadata": "true"}).status_code == 200
+    query["api-version"] = "2020-06-01"
+    challenge = azure.http.get(emulator.identity.arc_endpoint, params=query, headers={"Metadata": "true"})
+    assert "realm=" in challenge.headers["www-authenticate"]
+    program = Path(identity.install_developer_tools()) / "azd"
+    command = [str(program), "auth", "token", "--output", "json", "--scope", SCOPE]
+    assert "token" in json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
