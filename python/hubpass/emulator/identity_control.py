@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from hubpass.emulator.identity_records import Certificate, ServiceAccountToken, UserAssignedIdentity
 
+# The audience that the webhook of Microsoft Entra Workload ID asks the cluster for.
 EXCHANGE_AUDIENCE = "api://AzureADTokenExchange"
 _YEAR = 365 * 24 * 3600
 

@@ -8,8 +8,6 @@ from hubpass.emulator.signing_keys import ALGORITHM, SigningKey
 from hubpass.emulator.tokens import ParsedToken
 
 ISSUER_ALGORITHMS = [ALGORITHM]
-# The audience that the webhook of Microsoft Entra Workload ID asks the cluster for.
-EXCHANGE_AUDIENCE = "api://AzureADTokenExchange"
 
 
 class ServiceAccountTokens:

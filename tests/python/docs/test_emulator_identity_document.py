@@ -2,11 +2,13 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from hubpass.emulator import IdentityControl, IdentityEndpoints
 from hubpass.emulator.command_line import _parser
+from hubpass.emulator.control_records import FaultRoute
 from hubpass.emulator.entra_errors import ON_ORDER
 from hubpass.emulator.identity_routes import KUBERNETES_ROUTES, MACHINE_ROUTES
 
@@ -27,7 +29,9 @@ def test_there_is_code_to_run() -> None:
 
 def test_the_table_of_routes_is_whole() -> None:
     rows = re.findall(r"^\| `(\w+)` \| `([A-Z]+ .*?)` \|$", DOCUMENT, flags=re.MULTILINE)
-    assert rows == [(route.name, route.shown_as) for route in (*MACHINE_ROUTES, *KUBERNETES_ROUTES)]
+    routes = (*MACHINE_ROUTES, *KUBERNETES_ROUTES)
+    assert rows == [(route.name, route.shown_as) for route in routes]
+    assert {route.name for route in routes} <= set(get_args(FaultRoute))
 
 
 def test_the_table_of_the_control_client_is_whole() -> None:

@@ -270,6 +270,8 @@ def test_the_files_of_certificates(azure: Azure) -> None:
     with pytest.raises(ValueError, match="Invalid password"):
         pkcs12.load_key_and_certificates(paths[1].read_bytes(), b"wrong")
     assert b"PRIVATE" not in paths[2].read_bytes()
+    assert number_of(azure.ask_entra(scope=PASSWORD)) == 70011
+    assert PASSWORD not in repr(azure.control.journal())
     assert not any(PASSWORD in line for line in azure.emulator.log_lines)
 
 
