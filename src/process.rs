@@ -17,10 +17,16 @@ use crate::error::{Code, Error, Result};
 use crate::random;
 use crate::world::Pending;
 
+/// Tells the id of the process that it is called in, to those who outlive every borrow of a place.
+pub type Whereabouts = Arc<dyn Fn() -> u32 + Send + Sync>;
+
 /// Which process asks, its luck and its threads. Simulations have their own.
 pub trait Place: Send + Sync {
     /// The process id.
     fn process(&self) -> u32;
+
+    /// The same to be kept, for what has to know when it is dropped whether it was inherited.
+    fn whereabouts(&self) -> Whereabouts;
 
     /// A random number from 0 up to 1.
     fn random(&self) -> f64;
@@ -39,6 +45,10 @@ pub struct ThisProcess;
 impl Place for ThisProcess {
     fn process(&self) -> u32 {
         process_id()
+    }
+
+    fn whereabouts(&self) -> Whereabouts {
+        Arc::new(process_id)
     }
 
     fn random(&self) -> f64 {
