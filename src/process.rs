@@ -64,6 +64,22 @@ impl Place for ThisProcess {
     }
 }
 
+/// The process in which something began that only goes on there.
+#[derive(Clone, Copy, Debug)]
+pub struct Birthplace(u32);
+
+impl Birthplace {
+    /// The process that we are in.
+    pub fn here() -> Self {
+        Self(process_id())
+    }
+
+    /// Whether we are still in it, and not in a forked child.
+    pub fn is_here(self) -> bool {
+        self.0 == process_id()
+    }
+}
+
 /// Something that each process has its own of, made at the first need. A forked child leaves its parent's alone: it may
 /// hold a lock that a thread which does not exist in the child had taken, or sockets and tasks of a dead runtime.
 pub struct PerProcess<T> {
@@ -220,6 +236,15 @@ pub fn shut_down(grace: Duration) {
     if let Some(state) = CURRENT.load().as_deref().filter(|state| state.id == id) {
         stop(state, grace);
     }
+}
+
+/// The error of a call that a forked child has inherited in the middle: what it waits for goes on in the parent alone.
+pub fn inherited() -> Error {
+    Error::new(
+        Code::ClientClosed,
+        "The call was begun by the parent of this process.",
+        "Call again in the forked child, or end it with os._exit().",
+    )
 }
 
 /// The error of a call that comes when the process ends.
