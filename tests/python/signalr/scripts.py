@@ -1,6 +1,7 @@
 """Python programs of their own, for what can only be seen from outside a process."""
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -18,12 +19,17 @@ class Outcome:
     errors: str
 
 
+# Python handles the interrupt only if it finds it as the system has it. A program that is started in the background of a
+# shell, or under nohup, ignores it, and hands that on to its children.
+_INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
+
 def start(
     script: str, *arguments: str, environment: dict[str, str] | None = None, with_input: bool = False
 ) -> "subprocess.Popen[str]":
     """Start a program without waiting for it; warnings are errors in it, as in the tests."""
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", dedent(script), *arguments],
+        [sys.executable, "-W", "error", "-c", _INTERRUPTIBLE + dedent(script), *arguments],
         stdin=subprocess.PIPE if with_input else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
