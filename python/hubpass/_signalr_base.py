@@ -58,7 +58,7 @@ class SignalRServiceClientBase(ServiceClientBase):
             # Error reporters show the variables of each frame of a traceback; no key may be among those of this one,
             # wherever it was passed by mistake.
             del endpoint, hub, credential, client_endpoint, server_endpoint, keywords
-            del application_name, ca_file, key_policy, on_event, scope, timeout
+            del application_name, ca_file, key_policy, on_event, scope, timeout, verify_keys
 
     @classmethod
     def from_connection_string(
@@ -121,7 +121,7 @@ class SignalRServiceClientBase(ServiceClientBase):
         finally:
             # As in the constructor.
             del connection_string, hub, keywords
-            del application_name, authority, ca_file, key_policy, on_event, scope, timeout
+            del application_name, authority, ca_file, key_policy, on_event, scope, timeout, verify_keys
         return client
 
     @classmethod
@@ -182,7 +182,7 @@ class SignalRServiceClientBase(ServiceClientBase):
         finally:
             # As in the constructor.
             del hub, credential, keywords
-            del application_name, authority, ca_file, key_policy, on_event, scope, timeout
+            del application_name, authority, ca_file, key_policy, on_event, scope, timeout, verify_keys
         return client
 
     def status(self) -> ClientStatus:

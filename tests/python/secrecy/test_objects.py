@@ -20,6 +20,7 @@ from secrecy.clients import Echoed
 from secrecy.echoing_azure import ACCESS_KEY, KID, canaries
 from secrecy.search import chain_of, texts_of_copies, texts_of_exception, texts_of_value
 from signalr.client_kind import ASYNC, SYNC, ClientKind
+from webpubsub import kinds
 
 IDENTITIES = ["application", "managed_identity", "credential", "shared_key"]
 
@@ -75,16 +76,22 @@ def _makers() -> dict[str, Callable[[], Any]]:
     key = AzureKeyCredential(ACCESS_KEY)
     return {
         **found,
+        "ClientAccessToken": lambda: kinds.SYNC.make(credential=key).access(user_id="ada"),
         "Event": lambda: Event("key_renewed", {"kid": KID}),
+        "Forbidden": lambda: hubpass.Forbidden("message"),
+        "Grant": lambda: hubpass.Grant("ada", roles=["webpubsub.sendToGroup"]),
         "HubpassWarning": lambda: hubpass.HubpassWarning("message"),
         "KeyPolicy": lambda: KeyPolicy(lifetime=timedelta(minutes=80)),
         "NegotiationResponse": lambda: SYNC.make(credential=key).negotiate("ada"),
         "SignalRServiceClient": lambda: SYNC.make(credential=key).raw,
+        "WebPubSubNegotiationResponse": lambda: kinds.SYNC.make(credential=key).negotiate("ada"),
+        "WebPubSubServiceClient": lambda: kinds.SYNC.make(credential=key).raw,
         "aio.SignalRServiceClient": lambda: ASYNC.make(credential=key).raw,
+        "aio.WebPubSubServiceClient": lambda: kinds.ASYNC.make(credential=key).raw,
     }
 
 
-WITH_AN_EXIT = {"NegotiationResponse"}
+WITH_AN_EXIT = {"ClientAccessToken", "NegotiationResponse", "WebPubSubNegotiationResponse"}
 """Classes with attributes that give a token, which the test of answers is about."""
 
 
