@@ -1,7 +1,6 @@
 """Python programs of their own, for what can only be seen from outside a process."""
 
 import os
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -19,8 +18,8 @@ class Outcome:
     errors: str
 
 
-# Python handles the interrupt only if it finds it as the system has it. A program that is started in the background of a
-# shell, or under nohup, ignores it, and hands that on to its children.
+# Python handles the interrupt only if it finds it as the system has it. A program that was started under nohup or in the
+# background of a shell ignores it, and hands that on to its children.
 _INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 
 
