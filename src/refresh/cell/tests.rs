@@ -560,6 +560,29 @@ fn a_forked_child_does_not_touch_the_lock_of_its_parent() {
     thread.join().unwrap();
 }
 
+/// What of a parent's flights is dropped in a child takes no lock, wakes nobody and lets go of nobody.
+#[test]
+fn a_forked_child_drops_leases_and_tickets_of_its_parent_without_a_touch() {
+    let bench = Bench::new();
+    let (lease, waiter) = (bench.lead(), bench.wait());
+    let (given_up, woken) = (bench.wait(), Arc::clone(&waiter.woken));
+    let flights = bench.cell.inner.flights(&bench.place);
+    bench.place.fork(2);
+    let held_for_ever = flights.lock();
+    let (sender, receiver) = channel();
+    let thread = std::thread::spawn(move || {
+        drop((lease, given_up));
+        sender.send(()).unwrap();
+    });
+    receiver.recv_timeout(Duration::from_secs(30)).expect("the child waits for its parent's lock");
+    thread.join().unwrap();
+    assert_eq!(waiter.woken(), 0);
+    drop(held_for_ever);
+    drop((waiter, flights, bench));
+    // The waker that was registered is left where it is.
+    assert_eq!(Arc::strong_count(&woken), 2);
+}
+
 /// The ages at which 32 children that are forked at `fork_at` begin to renew, if each is asked all the time.
 fn renewals_of_children(fork_at: Duration) -> Vec<Duration> {
     const STEP: Duration = Duration::from_secs(1);
