@@ -227,6 +227,7 @@ impl SignalRClient {
     }
 
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let _inside = exit::enter(py)?;
         let status = PyDict::new(py);
         let keys = self.client.status();
         status.set_item("ready", self.client.is_ready(keys.as_ref()))?;

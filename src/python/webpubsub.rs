@@ -90,6 +90,7 @@ impl WebPubSubClient {
 
     /// A client for another hub that shares this one's credential and connections.
     fn for_hub(&self, py: Python<'_>, hub: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let _inside = exit::enter(py)?;
         self.client.check_open()?;
         let client = self.client.for_hub(Hub::keeping_case(&convert::text_argument("hub", hub)?)?);
         let references = self.references.clone_ref(py);
