@@ -222,10 +222,7 @@ impl WebPubSubClient {
 
     /// Takes a new key from the credential if its owner has replaced it since the last look.
     fn follow_credential(&self, py: Python<'_>) -> PyResult<()> {
-        if let Some(key) = self.references.get().replaced_key(py)? {
-            self.client.set_access_key(key);
-        }
-        Ok(())
+        self.references.get().follow_credential(py, |key| self.client.set_access_key(key))
     }
 
     fn answer<'py>(
