@@ -5,8 +5,7 @@ Source: the public REST specification of Azure SignalR Service (Azure/azure-sign
 
 from __future__ import annotations
 
-import json
-from typing import Any, NoReturn
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,6 +16,7 @@ from hubpass.emulator.request_body import BodyEndedError, BodyTooLongError, read
 from hubpass.emulator.rest_errors import check_api_version, refuse_rest
 from hubpass.emulator.routes import Match
 from hubpass.emulator.service import Service, log
+from hubpass.emulator.strict_json import parse_json
 
 _MAX_BODY_BYTES = 1024 * 1024
 
@@ -62,8 +62,8 @@ async def read_rest_body(request: Request) -> bytes:
 def _parse_message(body: bytes) -> tuple[str, list[Any]]:
     """Target and arguments; the service ignores the case of the two names."""
     try:
-        message = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
-    except (ValueError, RecursionError):
+        message = parse_json(body.decode("utf-8"))
+    except ValueError:
         refuse_rest(400, "Error.BadRequest", "The body is not valid JSON in UTF-8.")
     if not isinstance(message, dict):
         refuse_rest(400, "Error.BadRequest", "The body is not a JSON object.")
@@ -74,14 +74,3 @@ def _parse_message(body: bytes) -> tuple[str, list[Any]]:
     if arguments is not None and not isinstance(arguments, list):
         refuse_rest(400, "Error.BadRequest", "The arguments must be an array or null.")
     return target, arguments or []
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if value in (float("inf"), float("-inf")):
-        raise ValueError("the number is too large to be passed on")
-    return value
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")

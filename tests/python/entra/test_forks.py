@@ -18,6 +18,7 @@ from emulator.support import Azure
 from entra.clients import requests, wait_until_held
 from entra.test_processes_with_keys import arguments, preamble
 from signalr.client_kind import SYNC, ClientKind
+from signalr.service_double import WATCHDOG
 from signalr.scripts import Outcome, finish, run, start
 
 FORKS = 30
@@ -98,7 +99,9 @@ def program(script: str, *given: str) -> "Iterator[subprocess.Popen[str]]":
 def read(process: "subprocess.Popen[str]") -> Any:
     assert process.stdout is not None
     line = process.stdout.readline()
-    assert line, "the program has ended"
+    if not line:
+        output, errors = process.communicate(timeout=WATCHDOG)
+        raise AssertionError(f"the program has ended with {process.returncode}: {output}{errors}")
     return json.loads(line)
 
 

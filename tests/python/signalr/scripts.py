@@ -18,8 +18,8 @@ class Outcome:
     errors: str
 
 
-# Python handles the interrupt only if it finds it as the system has it. A program that was started under nohup or in
-# the background of a shell ignores it, and hands that on to its children.
+# Python handles the interrupt only if it finds it as the system has it. Under nohup, or in the background of a shell,
+# it is ignored, and children inherit that.
 _INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 
 
