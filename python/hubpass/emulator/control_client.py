@@ -201,6 +201,14 @@ class ControlClient:
         """Cut the WebSocket of a client of Web PubSub without a farewell, as a broken network does."""
         self._request("POST", "/web-pubsub/connections/drop", {"connection_id": connection_id})
 
+    def reset(self) -> None:
+        """Put everything back to how it was at the start: no connection, journal, fault or remembered group is left.
+
+        Roles, the clock, lifetimes and modes are as they were; temporary keys that were given out are revoked. What
+        stays is what has no beginning to go back to: access keys that were regenerated, applications that were added.
+        """
+        self._request("POST", "/reset")
+
     def shut_down(self) -> None:
         """Ask the emulator to end; it closes its connections and exits with code 0."""
         self._request("POST", "/shutdown")

@@ -20,6 +20,7 @@ from hubpass.emulator.connection_strings import key_connection_string
 from hubpass.emulator.connections import CloseOrder, Connection
 from hubpass.emulator.control_entra import entra_control_routes, entra_state
 from hubpass.emulator.control_orders import OrderError, number, order_route, read_order, refusal
+from hubpass.emulator.control_reset import reset_routes
 from hubpass.emulator.faults import FaultError, parse_fault
 from hubpass.emulator.service import SERVICE_MODES, Service, log
 from hubpass.emulator.web_pubsub_control import close_web_pubsub_connection, web_pubsub_control_routes
@@ -43,6 +44,7 @@ def control_plane(service: Service, token: str) -> ASGIApp:
         order_route("/connections/close", "POST", control.close_connection),
         order_route("/connections/drop", "POST", control.drop_connection),
         order_route("/shutdown", "POST", control.shut_down),
+        *reset_routes(service),
         *entra_control_routes(service),
         *web_pubsub_control_routes(service),
     ]
