@@ -40,7 +40,7 @@ def test_settings_are_those_of_the_start(own_azure: Azure) -> None:
     assert (after.key_life, after.key_issue_for, after.token_lifetime) == (100, 50, None)
     assert after.roles == before.roles
     assert (after.clock_offset, after.faults) == (0, ())
-    with pytest.raises(ControlError, match="mine"):
+    with pytest.raises(ControlError, match="role must be one of"):
         control.assign_role(emulator.object_id, "mine")
 
 
