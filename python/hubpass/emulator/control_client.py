@@ -204,8 +204,8 @@ class ControlClient:
     def reset(self) -> None:
         """Put everything back to how it was at the start: no connection, journal, fault or remembered group is left.
 
-        Roles, the clock, lifetimes and modes are as they were; temporary keys that were given out are revoked. What
-        stays is what has no beginning to go back to: access keys that were regenerated, applications that were added.
+        Access keys, roles, the clock, lifetimes and modes are as they were; temporary keys that were given out are
+        revoked. Applications that were added stay, without their roles.
         """
         self._request("POST", "/reset")
 

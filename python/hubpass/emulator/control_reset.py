@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from hubpass.emulator.access_keys import KeyName
 from hubpass.emulator.connections import CloseOrder
 from hubpass.emulator.control_orders import order_route, read_order
 from hubpass.emulator.permissions import PermissionsSnapshot
@@ -24,6 +25,8 @@ class _Baseline:
     key_life: float
     key_issue_for: float
     permissions: PermissionsSnapshot
+    keys: dict[KeyName, str] = field(repr=False)
+    web_pubsub_keys: dict[KeyName, str] = field(repr=False)
     local_auth_disabled: bool
     network_denied: bool
     token_lifetime: int | None
@@ -35,6 +38,8 @@ class _Baseline:
             service.temporary_keys.life,
             service.temporary_keys.issue_for,
             service.permissions.snapshot(),
+            service.keys.snapshot(),
+            service.web_pubsub.keys.snapshot(),
             service.local_auth_disabled,
             service.network_denied,
             service.token_lifetime,
@@ -60,6 +65,7 @@ def _put_back(service: Service, baseline: _Baseline) -> None:
     service.faults.release(None)
     for connection in service.connections.all():
         connection.close(CloseOrder(_REASON))
+        # Whoever asks for the connections next must not see one that is about to end.
         service.connections.retire(connection)
     service.connections.user_groups.clear()
     for web_pubsub in service.web_pubsub.connections.known():
@@ -69,8 +75,10 @@ def _put_back(service: Service, baseline: _Baseline) -> None:
     service.network_denied = baseline.network_denied
     service.token_lifetime = baseline.token_lifetime
     service.permissions.restore(baseline.permissions)
+    service.keys.restore(baseline.keys)
+    service.web_pubsub.keys.restore(baseline.web_pubsub_keys)
     service.temporary_keys.set_policy(baseline.key_life, baseline.key_issue_for)
     service.clock.reset()
     # A key that was made while the clock was ahead would be given out for longer than others.
     service.temporary_keys.revoke(None)
-    log.info("Everything was put back, except for access keys that were regenerated.")
+    log.info("Everything was put back.")

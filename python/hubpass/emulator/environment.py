@@ -27,12 +27,13 @@ CONTROL_TOKEN = "HUBPASS_EMULATOR_CONTROL_TOKEN"  # noqa: S105 - the name of a v
 
 
 def settings(emulator: Emulator) -> dict[str, str]:
-    """The variables that let an application use the local Azure with its managed identity, and no key at all.
+    """The variables that let an application use both services with its managed identity, and no key at all.
 
     ``from_env`` reads them. The control API's address and token are among them, for tests that run in another process.
     """
     return {
         "AZURE_SIGNALR_CONNECTIONSTRING": emulator.managed_identity_connection_string,
+        "AZURE_WEBPUBSUB_CONNECTIONSTRING": emulator.web_pubsub_managed_identity_connection_string,
         "IDENTITY_ENDPOINT": emulator.identity_endpoint,
         "IDENTITY_HEADER": emulator.identity_header,
         CONTROL_URL: emulator.control_url,
