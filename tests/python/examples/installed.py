@@ -13,7 +13,7 @@ from pathlib import Path
 
 from signalr.service_double import WATCHDOG
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).resolve().parents[3]
 STARTERS = ROOT / "examples/starters"
 
 
