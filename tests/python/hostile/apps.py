@@ -96,7 +96,7 @@ fastapi_app = fastapi.FastAPI()
 for router in make(async_client, for_fastapi.negotiate_router, any_user):
     fastapi_app.include_router(router)
 
-flask_app = flask.Flask("hostile")
+flask_app = flask.Flask(__name__)
 for number, (path, options) in enumerate(MOUNTS.items()):
     flask_app.register_blueprint(
         for_flask.negotiate_blueprint(sync_client, path, authorize=anybody, name=f"mount{number}", **options)

@@ -30,16 +30,18 @@ class Server:
     def __init__(self, port: int) -> None:
         self._port = port
 
-    def send(self, content: bytes, method: str = "POST") -> list[Answered]:
+    def send(self, content: bytes, method: str = "POST", *, cut: bool = False) -> list[Answered]:
         """Write bytes and read until the server closes; what it answers, which may be nothing.
 
-        `method` is that of the request, which decides whether an answer has a body.
+        `method` is that of the request, which decides whether an answer has a body. With `cut` the client says that
+        nothing more will come, for what is no complete request; some servers take that for a farewell.
         """
         with socket.create_connection(("127.0.0.1", self._port), timeout=WATCHDOG) as connection:
             found = bytearray()
             try:
                 connection.sendall(content)
-                connection.shutdown(socket.SHUT_WR)
+                if cut:
+                    connection.shutdown(socket.SHUT_WR)
                 while chunk := connection.recv(65536):
                     found += chunk
             except ConnectionError:
@@ -52,7 +54,8 @@ class Server:
         head = [b"%s %s HTTP/1.1" % (method.encode(), _bytes(target)), *map(_bytes, lines)]
         if not any(line.lower().startswith(b"host:") for line in head):
             head.append(b"Host: app.example.com")
-        head.append(b"Connection: close")
+        if not any(line.lower().startswith(b"connection:") for line in head):
+            head.append(b"Connection: close")
         return self.send(b"\r\n".join(head) + b"\r\n\r\n" + body, method)
 
 
@@ -90,20 +93,23 @@ def serving(command: Sequence[str]) -> Iterator[Server]:
 
     It must not have anything like a traceback to tell, whatever it was sent.
     """
-    with socket.create_server(("127.0.0.1", 0)) as listener, tempfile.TemporaryFile() as errors:
-        filled = [sys.executable, "-m", *(part.format(fd=listener.fileno()) for part in command)]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        process = subprocess.Popen(
-            filled, env=environment, pass_fds=[listener.fileno()], stdin=subprocess.DEVNULL, stderr=errors
-        )
+    with tempfile.TemporaryFile() as errors:
+        # Once this process has let go of the listener, a server that has died refuses connections.
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port, fd = listener.getsockname()[1], listener.fileno()
+            filled = [sys.executable, "-m", *(part.format(fd=fd) for part in command)]
+            environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+            process = subprocess.Popen(filled, env=environment, pass_fds=[fd], stdin=subprocess.DEVNULL, stderr=errors)
         try:
-            yield Server(listener.getsockname()[1])
-            assert process.poll() is None, "the server has died"
+            yield Server(port)
+            died = process.poll() is not None
             process.terminate()
             process.wait(WATCHDOG)
         finally:
             process.kill()
             process.wait()
-        errors.seek(0)
-        told = errors.read().decode(errors="replace")
+            errors.seek(0)
+            told = errors.read().decode(errors="replace")
+            sys.stderr.write(told)
+    assert not died
     assert "Traceback" not in told, told

@@ -1,4 +1,4 @@
-"""What strangers may write to a server: never a 500, never another URL or hub, and no token for a path that is not there."""
+"""What strangers may write to a server: no 500, no other URL or hub, no token for a path that is not there."""
 
 import json
 from collections.abc import Iterable
@@ -26,7 +26,8 @@ def check(answers: Iterable[Answered]) -> list[str | None]:
     """The URLs of answers none of which is a failure of the server."""
     answers = list(answers)
     for answered in answers:
-        assert answered.status < 500, answered
+        # 501 is what gunicorn says to a transfer coding that it does not know (RFC 9112, section 6.1).
+        assert answered.status < 500 or answered.status == 501, answered
         # Nothing of what strangers write comes back as a header or in a body.
         assert not [name for name in answered.headers if name.lower() in {"set-cookie", "x-injected"}]
         if answered.status == 200:
@@ -151,8 +152,8 @@ def test_a_body_in_chunks_is_not_read(server: Server) -> None:
         ["Host: a", "Host: b"],
         ["Host: a b"],
         ["Host: "],
-        ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: eA==", "Sec-WebSocket-Version: 13"],
-        ["Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAMAAABkAAQAAP__"],
+        ["Upgrade: websocket", "Connection: Upgrade, close", "Sec-WebSocket-Key: eA==", "Sec-WebSocket-Version: 13"],
+        ["Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings, close", "HTTP2-Settings: AAMAAABkAAQAAP__"],
     ],
     ids=lambda lines: repr(lines[0][:30]),
 )
@@ -216,7 +217,6 @@ def test_broken_headers_break_nothing(server: Server, lines: list[str]) -> None:
         "/rooms/%EF%BD%8Eews/negotiate",
         "/rooms/new%C5%BF/negotiate",
         "/rooms/" + "news" * 5000 + "/negotiate",
-        "/" * 3000 + "chat/negotiate",
         "/" + "a" * 100_000,
     ],
     ids=lambda target: target[:40],
@@ -230,6 +230,7 @@ def test_other_paths_give_nothing(server: Server, target: str) -> None:
     [
         ("//chat/negotiate", CHAT),
         ("/chat//negotiate", CHAT),
+        ("/" * 3000 + "chat/negotiate", CHAT),
         ("/chat/negotiate/", CHAT),
         ("/ch%61t/negotiate", CHAT),
         ("/chat%2fnegotiate", CHAT),
@@ -299,7 +300,7 @@ def test_http_1_0(server: Server, content: bytes) -> None:
     ids=lambda content: repr(content[:40]),
 )
 def test_what_is_no_request_breaks_nothing(server: Server, content: bytes) -> None:
-    for url in check(server.send(content)):
+    for url in check(server.send(content, cut=True)):
         assert url in {CHAT, None}
     assert_gets(CHAT, server.ask("/chat/negotiate"))
 
@@ -307,8 +308,8 @@ def test_what_is_no_request_breaks_nothing(server: Server, content: bytes) -> No
 def test_requests_in_one_go_are_answered_each_for_itself(server: Server) -> None:
     """A server may close after the first; those that it answers are answered in order."""
     targets = {"/chat/negotiate": CHAT, "/none": None, "/rooms/news/negotiate": NEWS, "/rooms/kino/negotiate": KINO}
-    request = "POST {} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
-    found = check(server.send("".join(map(request.format, targets)).encode()))
+    requests = [f"POST {target} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n" for target in targets]
+    found = check(server.send(("\r\n".join(requests) + "Connection: close\r\n\r\n").encode()))
     assert found
     assert found == list(targets.values())[: len(found)]
 
