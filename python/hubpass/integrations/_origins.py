@@ -61,8 +61,8 @@ class Origins:
 def _normal_form(origin: object) -> str:
     """`scheme://host[:port]` in lower case, without a port that is the scheme's own."""
     refused = _not_origins("The argument allow_origins has something that is not an origin.")
-    # Browsers write origins in visible ASCII. Of other characters urlsplit() drops some, and what is compared here would
-    # not be what goes into the answer.
+    # Browsers write origins in visible ASCII. Of other characters urlsplit() drops some, so that what is compared here
+    # would not be what goes into the answer.
     if not isinstance(origin, str) or not _VISIBLE.fullmatch(origin):
         raise refused
     try:

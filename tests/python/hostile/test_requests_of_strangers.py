@@ -152,8 +152,6 @@ def test_a_body_in_chunks_is_not_read(server: Server) -> None:
         ["Host: a", "Host: b"],
         ["Host: a b"],
         ["Host: "],
-        ["Upgrade: websocket", "Connection: Upgrade, close", "Sec-WebSocket-Key: eA==", "Sec-WebSocket-Version: 13"],
-        ["Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings, close", "HTTP2-Settings: AAMAAABkAAQAAP__"],
     ],
     ids=lambda lines: repr(lines[0][:30]),
 )
@@ -161,6 +159,22 @@ def test_broken_headers_break_nothing(server: Server, lines: list[str]) -> None:
     """Whether the server refuses them is its own affair; the token is for the right hub, or there is none."""
     for url in check(server.ask("/chat/negotiate", *lines, body=b"hello")):
         assert url in {CHAT, None}
+    assert_gets(CHAT, server.ask("/chat/negotiate"))
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: eA==", "Sec-WebSocket-Version: 13"],
+        ["Upgrade: h2c", "Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAMAAABkAAQAAP__"],
+    ],
+    ids=["websocket", "h2c"],
+)
+def test_offers_of_other_protocols_are_not_taken(server: Server, lines: list[str]) -> None:
+    for method in ("POST", "GET"):
+        for answered in server.ask("/chat/negotiate", *lines, method=method, cut=True):
+            assert answered.status != 101
+            assert check([answered]) in ([CHAT], [None])
     assert_gets(CHAT, server.ask("/chat/negotiate"))
 
 
