@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from docs.blocks import Document
 from emulator.support import Azure
 from hubpass.emulator.environment import with_settings
-from integrations.mounts import asgi_request, wsgi_request
+from integrations.mounts import wsgi_request
 
 DOCUMENT = Document("docs/routes.md")
 
@@ -75,15 +76,19 @@ class Found:
 
 def test_quart(environment: Azure) -> None:
     names = DOCUMENT.run("Quart")
-    app = names["app"]
-    request = asgi_request(app)
-    assert request("POST", "/chat/negotiate", {}).status == 401
-    assert request("GET", "/elsewhere", {}).status == 404
-    assert_lets_in(environment, request("POST", "/chat/negotiate", {"cookie": "session=a-session-id"}), "ada")
 
-    async def live() -> None:
-        await app.startup()
-        assert names["chat"].status()["ready"] is True
-        await app.shutdown()
+    async def ask() -> list[Any]:
+        async with names["app"].test_app() as app:
+            # Warmed at the start.
+            assert names["chat"].status()["ready"] is True
+            browser = app.test_client()
+            asked = [
+                await browser.post("/chat/negotiate"),
+                await browser.get("/elsewhere"),
+                await browser.post("/chat/negotiate", headers={"cookie": "session=a-session-id"}),
+            ]
+            return [SimpleNamespace(status=one.status_code, json=await one.get_json(), body=b"") for one in asked]
 
-    asyncio.run(live())
+    nobody, elsewhere, ada = asyncio.run(ask())
+    assert (nobody.status, elsewhere.status) == (401, 404)
+    assert_lets_in(environment, ada, "ada")
