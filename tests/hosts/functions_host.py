@@ -83,9 +83,8 @@ class Host:
             query=request["query"],
             body=Message(bytes=request["body"].encode()),
         )
-        bound = Message(data=Message(http=http))
         # The two fields of a parameter: its name is not one of those that exclude each other.
-        given = SimpleNamespace(name=trigger["name"], data=bound.data, WhichOneof=lambda _: "data")
+        given = SimpleNamespace(name=trigger["name"], data=Message(http=http), WhichOneof=lambda _: "data")
         response = checked(
             await worker.invocation_request(
                 asked(

@@ -22,7 +22,8 @@ class Document:
 
     def code(self, heading: str, number: int = 0) -> str:
         """A block in Python under a heading."""
-        return re.findall(r"```python\n(.*?)```", self.section(heading), flags=re.DOTALL)[number]
+        blocks: list[str] = re.findall(r"```python\n(.*?)```", self.section(heading), flags=re.DOTALL)
+        return blocks[number]
 
     def run(self, heading: str, number: int = 0) -> dict[str, Any]:
         """Run a block; the names that it makes."""

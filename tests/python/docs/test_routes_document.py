@@ -77,7 +77,7 @@ def test_hooks_of_gunicorn(azure: Azure, monkeypatch: pytest.MonkeyPatch) -> Non
     application.__dict__.update(DOCUMENT.run("Flask"))
     monkeypatch.setitem(sys.modules, "app", application)
     hooks = DOCUMENT.run("Flask", 1)
-    from gunicorn.config import KNOWN_SETTINGS
+    from gunicorn.config import KNOWN_SETTINGS  # type: ignore[import-untyped]
 
     arguments = {
         setting.name: setting.default.__code__.co_argcount for setting in KNOWN_SETTINGS if setting.name in hooks

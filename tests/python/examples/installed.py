@@ -19,7 +19,17 @@ STARTERS = ROOT / "examples/starters"
 
 def build_wheel(folder: Path) -> Path:
     """The wheel of the extension that the other tests use, which is compiled already."""
-    maturin = [sys.executable, "-m", "maturin", "build", "--quiet", "--features", "python,testing", "--out", folder]
+    maturin = [
+        sys.executable,
+        "-m",
+        "maturin",
+        "build",
+        "--quiet",
+        "--features",
+        "python,testing",
+        "--out",
+        str(folder),
+    ]
     # Nothing here is published, and a check for other systems would take patchelf.
     subprocess.run([*maturin, "--skip-auditwheel"], check=True, cwd=ROOT, timeout=WATCHDOG * 20, env=clean())
     (wheel,) = folder.glob("*.whl")
