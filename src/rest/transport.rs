@@ -136,8 +136,8 @@ impl HttpTransport {
         }
         if let Some(body) = &request.body {
             builder = builder.header(CONTENT_TYPE, body.content_type).body(wiped_copy(&body.text));
-        } else if request.method == Method::Post {
-            // The library leaves it out, and without it gateways refuse a POST with 411 (RFC 9110 section 8.6).
+        } else if request.method != Method::Get {
+            // The library leaves it out, and without it gateways refuse a POST or a PUT with 411 (RFC 9110 section 8.6).
             builder = builder.header(CONTENT_LENGTH, 0);
         }
         let mut response = builder.send().await.map_err(failed)?;

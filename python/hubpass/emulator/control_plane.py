@@ -22,6 +22,7 @@ from hubpass.emulator.control_answer import ControlAnswer
 from hubpass.emulator.control_entra import entra_control_routes, entra_state
 from hubpass.emulator.control_identity import identity_control_routes
 from hubpass.emulator.control_orders import OrderError, number, order_route, read_order, refusal
+from hubpass.emulator.control_reset import reset_routes
 from hubpass.emulator.faults import FaultError, parse_fault
 from hubpass.emulator.service import SERVICE_MODES, Service, log
 from hubpass.emulator.web_pubsub_control import close_web_pubsub_connection, web_pubsub_control_routes
@@ -45,6 +46,7 @@ def control_plane(service: Service, token: str) -> ASGIApp:
         order_route("/connections/close", "POST", control.close_connection),
         order_route("/connections/drop", "POST", control.drop_connection),
         order_route("/shutdown", "POST", control.shut_down),
+        *reset_routes(service),
         *entra_control_routes(service),
         *web_pubsub_control_routes(service),
         *identity_control_routes(service),

@@ -18,8 +18,8 @@ from emulator.support import Azure
 from entra.clients import requests, wait_until_held
 from entra.test_processes_with_keys import arguments, preamble
 from signalr.client_kind import SYNC, ClientKind
-from signalr.service_double import WATCHDOG
 from signalr.scripts import Outcome, finish, run, start
+from signalr.service_double import WATCHDOG
 
 FORKS = 30
 
