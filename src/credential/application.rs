@@ -63,9 +63,11 @@ impl Authority {
     }
 }
 
-/// Whether a text can name a tenant: an id or a domain (azure-identity's rule).
+/// Whether a text can name a tenant: an id or a domain (azure-identity's rule). One that began with a dash would be an
+/// option to a command-line tool.
 pub fn is_tenant(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'))
+    text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'))
 }
 
 /// The tenants that a credential may ask.

@@ -63,7 +63,6 @@ impl AzureCli {
 
     async fn get(&self, request: &TokenRequest) -> Result<FetchedToken> {
         let resource = request.resource()?;
-        check_scopes(request)?;
         let tenant_id = self.tenants.of(request)?;
         if let Some(claims) = &request.claims {
             let challenge = base64_simd::STANDARD.encode_to_string(claims.as_bytes());
@@ -122,6 +121,8 @@ impl Flow for AzureCli {
     }
 
     fn normalized(&self, request: TokenRequest) -> Result<TokenRequest> {
+        request.resource()?;
+        check_scopes(&request)?;
         let tenant_id = Some(self.tenants.of(&request)?);
         Ok(TokenRequest { tenant_id, enable_cae: false, ..request })
     }
@@ -147,7 +148,6 @@ impl AzureDeveloperCli {
     }
 
     async fn get(&self, request: &TokenRequest) -> Result<FetchedToken> {
-        check_scopes(request)?;
         let tenant_id = self.tenants.of(request)?;
         let claims = request.claims.as_ref().map(|claims| base64_simd::STANDARD.encode_to_string(claims.as_bytes()));
         let mut arguments = vec!["auth", "token", "--output", "json", "--no-prompt"];
@@ -191,6 +191,7 @@ impl Flow for AzureDeveloperCli {
     }
 
     fn normalized(&self, request: TokenRequest) -> Result<TokenRequest> {
+        check_scopes(&request)?;
         let tenant_id = Some(self.tenants.of(&request)?);
         Ok(TokenRequest { tenant_id, enable_cae: false, ..request })
     }

@@ -29,7 +29,7 @@ pub enum Member {
     WorkloadIdentity,
     /// A managed identity.
     ManagedIdentity,
-    /// Visual Studio's token cache, on Windows. Not part of Hubpass.
+    /// The token cache of Microsoft's tools. Not part of Hubpass.
     SharedTokenCache,
     /// Visual Studio Code. Not part of Hubpass.
     VisualStudioCode,
@@ -178,8 +178,6 @@ impl DefaultCredential {
                     AzureDeveloperCli::new("", Vec::new(), self.tool(lookup))
                         .map(|tool| Arc::new(Lenient(Arc::new(tool))) as Arc<dyn Flow>),
                 ),
-                // There is none on this system, for azure-identity either.
-                Member::SharedTokenCache if cfg!(not(windows)) => continue,
                 _ => {
                     missing.push(member.class());
                     continue;

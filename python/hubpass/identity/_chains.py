@@ -57,9 +57,10 @@ class DefaultAzureBase(CredentialBase):
 
     :class:`EnvironmentCredential`, :class:`WorkloadIdentityCredential`, :class:`ManagedIdentityCredential`,
     :class:`AzureCliCredential`, :class:`AzureDeveloperCliCredential`. azure-identity's members that Hubpass does not
-    have (Visual Studio Code, Azure PowerShell, the broker, and a browser if it is asked for) are passed over and named
-    in the error. ``AZURE_TOKEN_CREDENTIALS`` chooses among them: ``dev``, ``prod`` or the name of one; the
-    ``exclude_...`` keywords go over it, in both directions. The environment is read when the credential is made.
+    have (the shared token cache, Visual Studio Code, Azure PowerShell, the broker, and a browser if it is asked for)
+    are passed over and named in the error. ``AZURE_TOKEN_CREDENTIALS`` chooses among them: ``dev``, ``prod`` or the
+    name of one; the ``exclude_...`` keywords go over it, in both directions. The environment is read when the
+    credential is made.
 
     Args:
         authority: As of :class:`ClientSecretCredential`.

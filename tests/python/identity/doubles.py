@@ -1,4 +1,4 @@
-"""Authorities and platforms that answer what they are told, credentials of either kind, and tools that write scripts."""
+"""Authorities that answer what they are told, credentials of either kind, and programs in the place of tools."""
 
 import base64
 import json
@@ -29,7 +29,12 @@ def token(text: str = "token", expires_in: int = 3599, **others: Any) -> Answer:
 
 def refusal(number: int, status: int = 400, text: str = "canary", **others: Any) -> Answer:
     """A refusal as Entra writes it, with prose that repeats what was sent."""
-    body = {"error": "invalid_request", "error_description": f"AADSTS{number}: {text}", "error_codes": [number], **others}
+    body = {
+        "error": "invalid_request",
+        "error_description": f"AADSTS{number}: {text}",
+        "error_codes": [number],
+        **others,
+    }
     return Answer(status, {"content-type": "application/json"}, json.dumps(body).encode())
 
 
