@@ -122,3 +122,92 @@ fn refuse_docker(answer: &Answer) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::rest::Request;
+    use crate::rest::transport::Transport;
+
+    /// Answers as a script says, and fails on whatever goes beyond it.
+    #[derive(Default)]
+    struct Script {
+        answers: Mutex<VecDeque<Result<Answer>>>,
+        requests: Mutex<Vec<Request>>,
+    }
+
+    impl Script {
+        fn answer(&self, status: u16) {
+            self.answers.lock().unwrap().push_back(Ok(Answer { status, ..Answer::default() }));
+        }
+
+        fn fail(&self) {
+            self.answers.lock().unwrap().push_back(Err(Error::new(Code::DeadlineExceeded, "It took too long.", "")));
+        }
+
+        /// For each request whether it was a probe; they are forgotten then.
+        fn probes(&self) -> Vec<bool> {
+            let is_probe = |request: Request| {
+                assert!(request.url.starts_with("http://169.254.169.254/metadata/identity/oauth2/token?"));
+                let is_probe = request.headers.is_empty();
+                assert_eq!(request.limit, Some(if is_probe { PROBE_LIMIT } else { LIMIT }));
+                is_probe
+            };
+            self.requests.lock().unwrap().drain(..).map(is_probe).collect()
+        }
+    }
+
+    impl Transport for Script {
+        fn send(&self, request: Request) -> Pending<'_, Result<Answer>> {
+            self.requests.lock().unwrap().push(request);
+            let answer = self.answers.lock().unwrap().pop_front().expect("no request was expected");
+            Box::pin(std::future::ready(answer))
+        }
+    }
+
+    fn network() -> (Arc<Script>, Network) {
+        let script = Arc::new(Script::default());
+        let transport = Arc::clone(&script) as Arc<dyn Transport>;
+        (script, Network { clock: Clock::System, transport })
+    }
+
+    #[tokio::test]
+    async fn in_a_chain_the_service_is_probed_until_it_has_answered() {
+        let (script, network) = network();
+        let imds = Imds::new(None, None, false).unwrap();
+        imds.join_chain();
+        for _ in 0..2 {
+            script.fail();
+            let error = imds.ask("r", &network).await.unwrap_err();
+            assert_eq!(error.code(), Code::CredentialUnavailable);
+            assert!(error.hint().contains("169.254.169.254"), "{error}");
+            // A probe that failed disables nothing.
+            assert_eq!(script.probes(), [true]);
+        }
+        script.answer(400);
+        script.answer(200);
+        assert_eq!(imds.ask("r", &network).await.unwrap().status, 200);
+        assert_eq!(script.probes(), [true, false]);
+        script.answer(200);
+        assert_eq!(imds.ask("r", &network).await.unwrap().status, 200);
+        assert_eq!(script.probes(), [false]);
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_for_it_alone_has_said_that_it_is_here() {
+        for is_chosen in [false, true] {
+            let (script, network) = network();
+            let imds = Imds::new(None, None, is_chosen).unwrap();
+            if is_chosen {
+                imds.join_chain();
+            }
+            script.answer(200);
+            assert_eq!(imds.ask("r", &network).await.unwrap().status, 200);
+            assert_eq!(script.probes(), [false]);
+        }
+    }
+}

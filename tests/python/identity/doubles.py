@@ -21,7 +21,7 @@ TENANT = "a0f1d4a6-0000-4000-8000-000000000001"
 CLIENT = "a0f1d4a6-0000-4000-8000-000000000002"
 
 
-def token(text: str = "token", expires_in: int = 3599, **others: Any) -> Answer:
+def token(text: str = "token", expires_in: int | None = 3599, **others: Any) -> Answer:
     """A token as Entra and the platforms give it."""
     body = {"token_type": "Bearer", "access_token": text, "expires_in": expires_in, **others}
     return Answer(200, {"content-type": "application/json"}, json.dumps(body).encode())

@@ -9,7 +9,9 @@ from emulator.support import Azure
 from entra.clients import Client, assert_accepted, client_with, connected, requests
 from hubpass import ConfigurationError
 from hubpass.emulator import Emulator
-from identity.doubles import ASYNC, SYNC, Kind
+from hubpass.identity import ClientSecretCredential
+from hubpass.identity.aio import ClientSecretCredential as AsyncClientSecretCredential
+from identity.doubles import ASYNC, Kind
 from signalr.client_kind import ASYNC as ASYNC_CLIENT
 from signalr.client_kind import SYNC as SYNC_CLIENT
 from signalr.client_kind import ClientKind, settle
@@ -57,22 +59,20 @@ def test_a_credential_is_used_without_python(client_kind: ClientKind, kind: Kind
 
 
 def test_a_class_derived_from_ours_has_its_way(client_kind: ClientKind, azure: Azure) -> None:
-    kind = ASYNC if client_kind is ASYNC_CLIENT else SYNC
-    base: Any = kind.module.ClientSecretCredential
     calls: list[str] = []
 
-    class Sync(base):
+    class Sync(ClientSecretCredential):
         def get_token_info(self, *scopes: str, **options: Any) -> Any:
             calls.extend(scopes)
             return super().get_token_info(*scopes, **options)
 
-    class Async(base):
+    class Async(AsyncClientSecretCredential):
         async def get_token_info(self, *scopes: str, **options: Any) -> Any:
             calls.extend(scopes)
             return await super().get_token_info(*scopes, **options)
 
     emulator = azure.emulator
-    derived: Any = Async if kind is ASYNC else Sync
+    derived: Any = Async if client_kind is ASYNC_CLIENT else Sync
     credential = derived(
         emulator.tenant_id,
         emulator.client_id,

@@ -182,7 +182,7 @@ def test_only_keys_of_the_agent_are_sent(kind: Kind, arc: ServiceDouble, tmp_pat
 def test_an_agent_has_to_confirm_a_user_assigned_identity(
     kind: Kind, arc: ServiceDouble, tmp_path: Path, options: dict[str, Any], name: str, value: str, confirms: bool
 ) -> None:
-    confirmed = {name or "msi_res_id": value.upper()} if confirms else {"client_id": TENANT}
+    confirmed: dict[str, Any] = {name or "msi_res_id": value.upper()} if confirms else {"client_id": TENANT}
     arc.answer(token("given", **confirmed))
     credential = arc_credential(kind, tmp_path, **options)
     if confirms:
