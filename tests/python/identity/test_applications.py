@@ -1,6 +1,8 @@
 """Applications: secrets, assertions, tenants and clouds, and what Entra says of them."""
 
+import copy
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 
 from hubpass import ClientAuthenticationError, CredentialUnavailableError, InvalidArgumentError, ServiceError
 from identity.doubles import CLIENT, SCOPE, TENANT, Entra, Kind, get, refusal, token
+from secrecy.search import texts_of_exception, texts_of_value
 from signalr.client_kind import settle
 from signalr.service_double import Answer, ServiceDouble
 
@@ -227,9 +230,33 @@ def test_scopes_that_cannot_be_used(kind: Kind, entra: Entra) -> None:
     assert entra.is_idle
 
 
-def test_the_secret_is_shown_nowhere(kind: Kind) -> None:
-    credential = kind.make("ClientSecretCredential", TENANT, CLIENT, "canary")
-    assert repr(credential) == f"<{kind.module.__name__}.ClientSecretCredential>"
-    assert "canary" not in repr(credential) + str(vars(type(credential)))
-    with pytest.raises(TypeError, match="not pickled"):
-        credential.__reduce__()
+def test_no_credential_shows_what_it_holds(kind: Kind, entra: Entra, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_TENANT_ID", TENANT)
+    monkeypatch.setenv("AZURE_CLIENT_ID", CLIENT)
+    monkeypatch.setenv("AZURE_CLIENT_SECRET", "canary")
+    entra.answer(token("canary"))
+    held = kind.with_secret(entra, "canary")
+    get(held)
+    connection = {"service_connection_id": "a", "system_access_token": "canary"}
+    made = [
+        held,
+        kind.make("EnvironmentCredential"),
+        kind.make("DefaultAzureCredential"),
+        kind.make("ChainedTokenCredential", held),
+        kind.make("CertificateCredential", TENANT, CLIENT, "canary.pem", password="canary"),
+        kind.make("AzurePipelinesCredential", tenant_id=TENANT, client_id=CLIENT, **connection),
+    ]
+    for credential in made:
+        assert repr(credential) == f"<{kind.module.__name__}.{type(credential).__name__}>"
+        assert not [text for text in texts_of_value(credential) if "canary" in text]
+        assert not [text for text in texts_of_value(credential._native) if "canary" in text]
+        for copied in (pickle.dumps, copy.copy, copy.deepcopy):
+            for thing in (credential, credential._native):
+                with pytest.raises(TypeError):
+                    copied(thing)
+
+
+def test_an_error_of_construction_shows_no_secret(kind: Kind) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        kind.make("ClientSecretCredential", "", CLIENT, "canary" + "-secret")
+    assert not [text for text in texts_of_exception(caught.value) if "canary-secret" in text]
