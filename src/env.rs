@@ -1,6 +1,7 @@
 //! The door of the environment: the only file that reads environment variables, at construction and on the caller's
 //! thread, because reading them later would race with a program that sets them.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::secret::Secret;
@@ -51,26 +52,16 @@ impl TrustVariables {
     }
 }
 
-/// Where App Service, Functions and Container Apps serve their managed identities.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct IdentityVariables {
-    /// `IDENTITY_ENDPOINT`.
-    pub endpoint: Option<String>,
-    /// `IDENTITY_HEADER`, which proves that a request comes from inside.
-    pub header: Option<Secret>,
-}
-
-impl IdentityVariables {
-    /// Reads the process's environment.
-    pub fn read() -> Self {
-        Self { endpoint: variable("IDENTITY_ENDPOINT"), header: variable("IDENTITY_HEADER").map(Secret::new) }
-    }
-}
-
 /// One variable; an empty one counts as not set, as everywhere in Python's Azure libraries.
 #[allow(clippy::disallowed_methods, reason = "this file is the door of the environment")]
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// All variables, for programs that are started later.
+#[allow(clippy::disallowed_methods, reason = "this file is the door of the environment")]
+pub fn all() -> Vec<(OsString, OsString)> {
+    std::env::vars_os().collect()
 }
 
 #[cfg(test)]

@@ -11,10 +11,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// The family of an error. Each has one Python class of the same name with `Error` appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ErrorKind {
+    /// An identity was tried, and refused or not confirmed.
+    ClientAuthentication,
     /// The client was used after `close()`.
     ClientClosed,
     /// The connection string, the credential or the environment cannot work.
     Configuration,
+    /// A credential has nothing to try with: another one may.
+    CredentialUnavailable,
     /// The time given to the call ran out.
     DeadlineExceeded,
     /// An argument of the call cannot work.
@@ -61,8 +65,10 @@ codes! {
     InvalidConnectionString = "invalid_connection_string" => Configuration,
     /// A key of the connection string looks like a known one with a typing mistake.
     ConnectionStringKeyMisspelt = "connection_string_key_misspelt" => Configuration,
-    /// No credential was given.
-    CredentialMissing = "credential_missing" => Configuration,
+    /// The certificate of an application, or its private key, cannot be read.
+    CertificateUnusable = "certificate_unusable" => ClientAuthentication,
+    /// The credential has nothing to try with: a setting, a tool, a login or a managed identity is missing.
+    CredentialUnavailable = "credential_unavailable" => CredentialUnavailable,
     /// The credential is of a kind that this client cannot use.
     CredentialUnsupported = "credential_unsupported" => Configuration,
     /// The endpoint is plain http on a host that is not this machine, and something secret was to be sent to it.
@@ -114,7 +120,7 @@ codes! {
     /// A message cannot be written as JSON, has no target, or is larger than the service accepts.
     InvalidMessage = "invalid_message" => InvalidArgument,
     /// No identity could be had: the credential, Entra or the managed-identity endpoint refused or failed.
-    IdentityUnavailable = "identity_unavailable" => Service,
+    IdentityUnavailable = "identity_unavailable" => ClientAuthentication,
     /// The service gave a key out and then did not know what it signed (`verify_keys=True`).
     KeyRefused = "key_refused" => Service,
     /// The service answered a renewal with the key that is in hand, which is too old or about to be.

@@ -21,3 +21,8 @@ pub fn hex_name() -> String {
 pub fn fraction() -> f64 {
     getrandom::u32().map_or(0.5, |number| f64::from(number) / (f64::from(u32::MAX) + 1.0))
 }
+
+/// The randomness of signatures whose padding is random (RSA-PSS).
+pub fn for_signatures() -> aws_lc_rs::rand::SystemRandom {
+    aws_lc_rs::rand::SystemRandom::new()
+}

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use targets::TARGETS;
 
 #[test]
+#[allow(clippy::disallowed_methods, reason = "a test reads what it is made of")]
 fn every_input_of_every_corpus_holds() {
     for (target, check) in TARGETS {
         let inputs = entries(&format!("fuzz/corpus/{target}"));

@@ -13,8 +13,10 @@ from hubpass._native import __version__
 from hubpass._signalr import SignalRServiceClient
 from hubpass._webpubsub import WebPubSubServiceClient
 from hubpass.exceptions import (
+    ClientAuthenticationError,
     ClientClosedError,
     ConfigurationError,
+    CredentialUnavailableError,
     DeadlineExceededError,
     HubpassError,
     HubpassWarning,
@@ -37,10 +39,12 @@ __all__ = [
     "ANONYMOUS",
     "ClaimValue",
     "ClientAccessToken",
+    "ClientAuthenticationError",
     "ClientClosedError",
     "ClientProtocol",
     "ClientStatus",
     "ConfigurationError",
+    "CredentialUnavailableError",
     "DeadlineExceededError",
     "ErrorCode",
     "Event",

@@ -23,11 +23,12 @@ ClientProtocol: TypeAlias = Literal["Default", "MQTT", "SocketIO"]
 """How a client of Azure Web PubSub speaks to the service."""
 
 ErrorCode: TypeAlias = Literal[
+    "certificate_unusable",
     "claim_names_user",
     "client_closed",
     "connection_failed",
     "connection_string_key_misspelt",
-    "credential_missing",
+    "credential_unavailable",
     "credential_unsupported",
     "deadline_exceeded",
     "identity_conflict",

@@ -5,6 +5,7 @@ from hubpass._annotations import ClientStatus
 from hubpass.models import ClientAccessToken, NegotiationResponse, WebPubSubNegotiationResponse
 
 __all__ = [
+    "Credential",
     "Flight",
     "ParsedConnectionString",
     "PendingAnswer",
@@ -59,7 +60,73 @@ class TaskHolder:
 class TokenDelivery:
     def abandon(self) -> None: ...
     def complete(self, token: object) -> None: ...
+    def complete_assertion(self, assertion: object) -> None: ...
     def fail(self, error: object) -> None: ...
+
+# Each way of making one takes the keywords that all have in common, and whether its methods are coroutines.
+@final
+class Credential:
+    @staticmethod
+    def client_secret(
+        tenant_id: object, client_id: object, client_secret: object, keywords: Mapping[str, object], is_async: bool
+    ) -> Credential: ...
+    @staticmethod
+    def certificate(
+        tenant_id: object,
+        client_id: object,
+        path: object,
+        data: object,
+        password: object,
+        send_chain: object,
+        keywords: Mapping[str, object],
+        is_async: bool,
+    ) -> Credential: ...
+    @staticmethod
+    def client_assertion(
+        tenant_id: object, client_id: object, func: object, keywords: Mapping[str, object], is_async: bool
+    ) -> Credential: ...
+    @staticmethod
+    def azure_pipelines(
+        tenant_id: object,
+        client_id: object,
+        service_connection_id: object,
+        system_access_token: object,
+        keywords: Mapping[str, object],
+        is_async: bool,
+    ) -> Credential: ...
+    @staticmethod
+    def workload_identity(
+        tenant_id: object, client_id: object, token_file_path: object, keywords: Mapping[str, object], is_async: bool
+    ) -> Credential: ...
+    @staticmethod
+    def managed_identity(
+        client_id: object, identity_config: object, keywords: Mapping[str, object], is_async: bool
+    ) -> Credential: ...
+    @staticmethod
+    def environment(keywords: Mapping[str, object], is_async: bool) -> Credential: ...
+    @staticmethod
+    def azure_cli(
+        tenant_id: object,
+        subscription: object,
+        process_timeout: object,
+        keywords: Mapping[str, object],
+        is_async: bool,
+    ) -> Credential: ...
+    @staticmethod
+    def azure_developer_cli(
+        tenant_id: object, process_timeout: object, keywords: Mapping[str, object], is_async: bool
+    ) -> Credential: ...
+    @staticmethod
+    def chained(members: tuple[object, ...], keywords: Mapping[str, object], is_async: bool) -> Credential: ...
+    @staticmethod
+    def default(
+        exclusions: Mapping[str, object], options: Mapping[str, object], keywords: Mapping[str, object], is_async: bool
+    ) -> Credential: ...
+    # An AccessToken or an AccessTokenInfo; to an async credential without a token in hand: PendingAnswer.
+    def get_token(
+        self, scopes: tuple[object, ...], claims: object, tenant_id: object, enable_cae: object, is_info: bool
+    ) -> Any: ...
+    def close(self) -> None: ...
 
 # Arguments are `object` where the core checks them and raises a typed error of its own.
 @final

@@ -32,6 +32,7 @@ class SignalRServiceClient(SignalRServiceClientBase, SyncLifetime):
             token buys the temporary keys that sign, and no shared key exists anywhere. Or ``AzureKeyCredential`` of
             azure-core, or any object with the access key as ``key``: a key replaced by ``update()`` is used from the
             next call on.
+            Default: :class:`hubpass.identity.DefaultAzureCredential`, whatever identity the machine offers.
         client_endpoint: Where clients connect if that is not ``endpoint`` (a reverse proxy).
         server_endpoint: Where this client sends its requests if that is not ``endpoint``.
         application_name: A prefix that separates the hubs of several applications on one service.
@@ -48,7 +49,7 @@ class SignalRServiceClient(SignalRServiceClientBase, SyncLifetime):
         on_event: A function that is called with each :class:`hubpass.Event`, on whatever thread it happens on.
 
     Raises:
-        ConfigurationError: There is no credential, or not one that this client can use.
+        ConfigurationError: The credential is not one that this client can use.
         InvalidArgumentError: An argument cannot be used.
     """
 

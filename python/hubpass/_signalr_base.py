@@ -77,10 +77,11 @@ class SignalRServiceClientBase(ServiceClientBase):
     ) -> Self:
         """Make a client from a connection string, as the Azure portal shows it under *Keys* or *Connection strings*.
 
-        With ``AccessKey=`` it signs with that key. With ``AuthType=azure.msi`` (managed identity of App Service,
-        Functions and Container Apps) or ``AuthType=azure.app`` (``ClientId``, ``TenantId``, ``ClientSecret``) it uses
-        Entra and needs no key; for any other identity pass a credential to the constructor. A ``ClientCertPath`` beside
-        ``ClientSecret`` is ignored with a warning.
+        With ``AccessKey=`` it signs with that key. With ``AuthType=azure.msi`` (managed identity),
+        ``AuthType=azure.app`` (``ClientId``, ``TenantId``, and ``ClientSecret`` or ``ClientCertPath``) or
+        ``AuthType=azure`` (:class:`hubpass.identity.DefaultAzureCredential`) it uses Entra and needs no key; for any
+        other identity pass a credential to the constructor. A ``ClientCertPath`` beside ``ClientSecret`` is ignored with
+        a warning.
 
         The rules are those of ``ConnectionStringParser`` in Azure/azure-signalr, with three differences: a part without
         ``=``, an unknown ``AuthType`` and a misspelt key are refused. Another unknown key is ignored with a warning.
@@ -90,8 +91,8 @@ class SignalRServiceClientBase(ServiceClientBase):
                 and ``ServerEndpoint`` if they are needed.
             hub: As in the constructor.
             application_name: As in the constructor.
-            authority: The https address of the Entra authority for ``AuthType=azure.app``. Default: the public cloud's,
-                ``https://login.microsoftonline.com``.
+            authority: The https address of the Entra authority. Default: ``AZURE_AUTHORITY_HOST``, or the public
+                cloud's, ``https://login.microsoftonline.com``.
             scope: As in the constructor.
             key_policy: As in the constructor.
             ca_file: As in the constructor.

@@ -56,3 +56,17 @@ def begin_token(context: Context, get_token: Callable[[str], object], scope: str
             delivery.complete(token)
 
     start(fetch, "hubpass-credential")
+
+
+def begin_assertion(context: Context, func: Callable[[], object], delivery: TokenDelivery) -> None:
+    """Call a function for an assertion, as ``begin_token`` calls a credential."""
+
+    def fetch() -> None:
+        try:
+            assertion = context.run(func)
+        except BaseException as error:  # noqa: BLE001 - whatever it raises is the reason why there is no token
+            delivery.fail(error)
+        else:
+            delivery.complete_assertion(assertion)
+
+    start(fetch, "hubpass-assertion")

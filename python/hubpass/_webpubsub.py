@@ -31,6 +31,7 @@ class WebPubSubServiceClient(WebPubSubServiceClientBase, SyncLifetime):
             access key as ``key``, signs tokens here; a key replaced by ``update()`` is used from the next call on. Or a
             credential of azure-identity such as ``DefaultAzureCredential()``, or any object with azure-core's
             ``get_token`` or ``get_token_info``: the service then signs each token, and no shared key exists anywhere.
+            Default: :class:`hubpass.identity.DefaultAzureCredential`, whatever identity the machine offers.
         client_endpoint: Where clients connect if that is not ``endpoint`` (a reverse proxy).
         server_endpoint: Where this client sends its requests if that is not ``endpoint``.
         scope: The scope of the Entra token. Default: ``https://webpubsub.azure.com/.default``.
@@ -40,7 +41,7 @@ class WebPubSubServiceClient(WebPubSubServiceClientBase, SyncLifetime):
         on_event: A function that is called with each :class:`hubpass.Event`, on whatever thread it happens on.
 
     Raises:
-        ConfigurationError: There is no credential, or not one that this client can use.
+        ConfigurationError: The credential is not one that this client can use.
         InvalidArgumentError: An argument cannot be used.
     """
 

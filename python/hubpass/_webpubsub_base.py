@@ -102,10 +102,11 @@ class WebPubSubServiceClientBase(ServiceClientBase):
     ) -> Self:
         """Make a client from a connection string, as the Azure portal shows it under *Keys*.
 
-        With ``AccessKey=`` it signs with that key. With ``AuthType=azure.msi`` (managed identity of App Service,
-        Functions and Container Apps) or ``AuthType=azure.app`` (``ClientId``, ``TenantId``, ``ClientSecret``) it uses
-        Entra and needs no key; for any other identity pass a credential to the constructor. A ``ClientCertPath`` beside
-        ``ClientSecret`` is ignored with a warning.
+        With ``AccessKey=`` it signs with that key. With ``AuthType=azure.msi`` (managed identity),
+        ``AuthType=azure.app`` (``ClientId``, ``TenantId``, and ``ClientSecret`` or ``ClientCertPath``) or
+        ``AuthType=azure`` (:class:`hubpass.identity.DefaultAzureCredential`) it uses Entra and needs no key; for any
+        other identity pass a credential to the constructor. A ``ClientCertPath`` beside ``ClientSecret`` is ignored with
+        a warning.
 
         The rules are those of Microsoft's SDK (azure-messaging-webpubsubservice 1.3), which has no ``AuthType``. A key
         that stands twice or is misspelt is refused; another unknown key is ignored with a warning.
@@ -114,8 +115,8 @@ class WebPubSubServiceClientBase(ServiceClientBase):
             connection_string: ``Endpoint=https://...;AccessKey=...;Version=1.0;``, with ``Port``, ``ClientEndpoint``
                 and ``ServerEndpoint`` if they are needed.
             hub: As in the constructor.
-            authority: The https address of the Entra authority for ``AuthType=azure.app``. Default: the public cloud's,
-                ``https://login.microsoftonline.com``.
+            authority: The https address of the Entra authority. Default: ``AZURE_AUTHORITY_HOST``, or the public
+                cloud's, ``https://login.microsoftonline.com``.
             scope: As in the constructor.
             ca_file: As in the constructor.
             timeout: As in the constructor.

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from hubpass._annotations import ErrorCode
 
 __all__ = [
+    "ClientAuthenticationError",
     "ClientClosedError",
     "ConfigurationError",
+    "CredentialUnavailableError",
     "DeadlineExceededError",
     "HubpassError",
     "HubpassWarning",
@@ -92,6 +94,18 @@ class ServiceError(HubpassError):
     """The service refused the call, failed, or could not be reached."""
 
 
+class ClientAuthenticationError(ServiceError):
+    """No token could be had: the credential, Entra or the managed-identity endpoint refused or failed."""
+
+
+class CredentialUnavailableError(ClientAuthenticationError):
+    """A credential has nothing to try with: a setting, a tool, a login or a managed identity is missing.
+
+    A chain goes on to its next member after this error, and after no other. If ``azure.identity`` has been imported,
+    it is also an instance of azure-identity's class of the same name, so that its chains go on, too.
+    """
+
+
 class PermissionMissingError(ServiceError):
     """The identity lacks a role (HTTP 403)."""
 
@@ -111,8 +125,10 @@ class ClientClosedError(ServiceError):
 _CLASSES: dict[str, type[HubpassError]] = {
     cls.__name__: cls
     for cls in (
+        ClientAuthenticationError,
         ClientClosedError,
         ConfigurationError,
+        CredentialUnavailableError,
         DeadlineExceededError,
         InvalidArgumentError,
         NetworkBlockedError,
@@ -123,19 +139,29 @@ _CLASSES: dict[str, type[HubpassError]] = {
 }
 
 # What azure-core has classes for: failures of the service, but not the use of a closed client.
-_SERVICE_CLASSES = (DeadlineExceededError, NetworkBlockedError, PermissionMissingError, ServiceError)
+_SERVICE_CLASSES = (
+    ClientAuthenticationError,
+    CredentialUnavailableError,
+    DeadlineExceededError,
+    NetworkBlockedError,
+    PermissionMissingError,
+    ServiceError,
+)
 
 # What azure-core raises for the same failure, by code; the other failures of a service are its HttpResponseError.
 _AZURE_NAMES: dict[str, str] = {
+    "certificate_unusable": "ClientAuthenticationError",
     "connection_failed": "ServiceRequestError",
+    "credential_unavailable": "ClientAuthenticationError",
     "deadline_exceeded": "ServiceRequestError",
+    "identity_unavailable": "ClientAuthenticationError",
     "name_resolution_failed": "ServiceRequestError",
     "not_found": "ResourceNotFoundError",
     "tls_failed": "ServiceRequestError",
     "unauthorized": "ClientAuthenticationError",
 }
 
-_twins: dict[tuple[str, str], type[HubpassError]] = {}
+_twins: dict[tuple[str, str, str], type[HubpassError]] = {}
 
 
 def _from_core(
@@ -158,10 +184,14 @@ def _restore(
     if azure is None or cls not in _SERVICE_CLASSES:
         return cls(message, code=code, status=status, retry_after=retry_after, hint=hint)
     base = getattr(azure, _AZURE_NAMES.get(code, "HttpResponseError"))
-    twin = _twins.get((cls.__name__, base.__name__))
+    if cls is CredentialUnavailableError:
+        base = getattr(sys.modules.get("azure.identity"), "CredentialUnavailableError", base)
+    twin = _twins.get((cls.__name__, base.__module__, base.__name__))
     if twin is None:
         # Two threads that meet here make two classes, which differ in nothing that can be caught or pickled.
-        twin = _twins[cls.__name__, base.__name__] = type(cls.__name__, (cls, base), {"__module__": cls.__module__})
+        twin = _twins[cls.__name__, base.__module__, base.__name__] = type(
+            cls.__name__, (cls, base), {"__module__": cls.__module__}
+        )
     error = twin(message, code=code, status=status, retry_after=retry_after, hint=hint)
     # azure-core's own attributes; its constructors are not reached through those of built-in exceptions.
     azure.AzureError.__init__(error, str(error))

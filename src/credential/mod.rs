@@ -3,15 +3,33 @@
 //! A token authenticates this process to the service. It buys the temporary keys that sign client tokens ([`crate::keys`])
 //! and stands in the REST calls itself.
 
-pub mod client_secret;
+pub mod aadsts;
+pub mod application;
+mod cached;
+pub mod certificate;
+pub mod chain;
+pub mod cli;
+pub mod default;
+mod der;
+mod encryption;
+pub mod environment;
+pub mod exchange;
+pub mod flow;
+mod key_file;
 pub mod managed_identity;
+pub mod pipelines;
+mod pkcs12;
+mod request;
 pub mod token_answer;
 mod tokens;
+pub mod workload_identity;
 
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
+pub use cached::{Credential, SharedCredential, source_of};
+pub use request::TokenRequest;
 pub use tokens::{AccessToken, TokenStatus, Tokens};
 
 use crate::error::Error;
@@ -28,6 +46,9 @@ pub trait TokenSource: Send + Sync {
     fn can_fetch_for(&self, _caller: &Caller) -> bool {
         true
     }
+
+    /// Forgets a token that the service did not accept, if the source keeps tokens itself.
+    fn forget(&self, _token: &Secret) {}
 
     /// The name of the credential, for errors and status.
     fn name(&self) -> &str;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::clock::Now;
 use crate::credential::FetchedToken;
-use crate::endpoint::Service;
+use crate::credential::aadsts::Refusal;
 use crate::error::{Code, Error, Result};
 use crate::rest::Answer;
 use crate::rest::answer::{is_digits, object, retry_after};
@@ -61,7 +61,7 @@ impl TokenAnswer {
         Ok(FetchedToken { token: self.access_token, expires_on, refresh_on })
     }
 
-    /// The error for a refusal. Entra's code (AADSTS...) is repeated; its prose may quote what was sent and is not.
+    /// The error for a refusal. Entra's code (AADSTS...) and ids are repeated; its prose may quote what was sent and is not.
     pub fn refusal(answer: &Answer, purpose: &str, what: &str) -> Error {
         let status = answer.status;
         if (300..=399).contains(&status) {
@@ -72,24 +72,9 @@ impl TokenAnswer {
             )
             .with_status(status);
         }
-        let text = String::from_utf8_lossy(&answer.body);
-        let code = text.find("AADSTS").map(|at| {
-            let digits = text[at + 6..].chars().take_while(char::is_ascii_digit).take(12);
-            format!("AADSTS{}", digits.collect::<String>())
-        });
-        let hint = match code.as_deref() {
-            Some("AADSTS7000215" | "AADSTS7000222") => {
-                "Make a new secret and put it into ClientSecret=: az ad app credential reset --id <client id>"
-                    .to_owned()
-            }
-            Some("AADSTS70011" | "AADSTS900144" | "AADSTS500011") => {
-                let [signalr, web_pubsub] = [Service::SignalR, Service::WebPubSub].map(Service::scope);
-                format!("Check scope=: in the public clouds it is {signalr}, or {web_pubsub} for Web PubSub.")
-            }
-            Some("AADSTS700016" | "AADSTS90002") => {
-                "Check ClientId= and TenantId=: az ad app show --id <client id>; az account show --query tenantId"
-                    .to_owned()
-            }
+        let refusal = Refusal::read(&answer.body);
+        let hint = match refusal.hint() {
+            Some(hint) => hint,
             _ if status == 429 || status >= 500 => "Nothing needs to be done; it is tried again.".to_owned(),
             _ if status < 300 || answer.body.trim_ascii_start().starts_with(b"<") => SOMEBODY_ELSE.to_owned(),
             _ => format!("Check {what}, and scope=."),
@@ -98,8 +83,8 @@ impl TokenAnswer {
             429 => Code::Throttled,
             _ => Code::IdentityUnavailable,
         };
-        let reason = code.map(|code| format!(" with {code}")).unwrap_or_default();
-        Error::new(kind, format!("{purpose} was refused{reason} (status {status})."), hint)
+        let (reason, ids) = refusal.describe();
+        Error::new(kind, format!("{purpose} was refused{reason} (status {status}{ids})."), hint)
             .with_status(status)
             .with_retry_after(retry_after(answer))
     }

@@ -33,12 +33,19 @@ const LONG_LIFETIME: Duration = Duration::from_secs(7200);
 #[derive(Debug)]
 pub struct AccessToken {
     secret: Secret,
+    expires_on: u64,
+    refresh_on: Option<u64>,
 }
 
 impl AccessToken {
-    /// A token by its text.
+    /// A token by its text, whose times nobody asks for.
     pub fn new(secret: Secret) -> Self {
-        Self { secret }
+        Self { secret, expires_on: 0, refresh_on: None }
+    }
+
+    /// The token with the times that its source gave it.
+    pub fn fetched(&self) -> FetchedToken {
+        FetchedToken { token: self.secret.clone(), expires_on: self.expires_on, refresh_on: self.refresh_on }
     }
 
     /// The token itself, for the moment in which it is sent.
@@ -130,9 +137,40 @@ impl Tokens {
         }
     }
 
-    /// Forgets a token that the service did not accept, unless another has taken its place already.
+    /// A token that is good now, if there is one in hand, or why there is none and none is fetched so soon after a failure.
+    /// `None`: wait with [`Self::obtain`].
+    pub fn in_hand(self: &Arc<Self>, caller: impl FnOnce() -> Caller) -> Option<Result<Arc<Held<AccessToken>>>> {
+        match self.cell.acquire(self.world.clock.now(), &*self.world.place) {
+            Acquired::Serve(token) => Some(Ok(token)),
+            Acquired::ServeAndLead(token, lease) => {
+                // As in `obtain`.
+                let _ = self.lead(lease, &caller());
+                Some(Ok(token))
+            }
+            Acquired::Fail(error) => Some(Err(error)),
+            Acquired::Lead(_) | Acquired::Wait(_) => None,
+        }
+    }
+
+    /// Forgets a token that the service did not accept, unless another has taken its place already. So does its source.
     pub fn forget(&self, token: &Arc<Held<AccessToken>>) {
         self.cell.replace(&*self.world.place, |held| held.filter(|held| Arc::ptr_eq(held, token)).map(|_| None));
+        self.source.forget(token.value().secret());
+    }
+
+    /// Forgets what is held if it is this token, because whoever has it from here was refused with it.
+    pub fn forget_text(&self, text: &Secret) {
+        self.cell.replace(&*self.world.place, |held| held.filter(|held| held.value().secret() == text).map(|_| None));
+        self.source.forget(text);
+    }
+
+    /// Takes over a token that was fetched elsewhere for the same purpose, and is newer.
+    pub fn adopt(&self, token: &Arc<Held<AccessToken>>) {
+        let (value, timeline) = (token.value(), *token.timeline());
+        self.cell.replace(&*self.world.place, |held| {
+            let is_newer = held.is_some_and(|held| !timeline.sent.is_not_after(held.timeline().sent));
+            is_newer.then(|| Some((Arc::clone(value), timeline)))
+        });
     }
 
     /// What is held and planned.
@@ -201,6 +239,7 @@ impl Tokens {
         };
         // A tenth of the time is left to luck, so that processes which began together do not renew together.
         let timeline = Timeline { sent, renew_after: (renew_after.mul_f64(0.9), renew_after), usable_for };
-        Ok((AccessToken::new(fetched.token), timeline))
+        let FetchedToken { token, expires_on, refresh_on } = fetched;
+        Ok((AccessToken { secret: token, expires_on, refresh_on }, timeline))
     }
 }

@@ -1,5 +1,6 @@
 //! The arguments of a client's constructors, as the core's options.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,20 +9,25 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
-use crate::client::{Credential, SignalROptions, WebPubSubCredential, WebPubSubOptions};
+use crate::client::{Credential as ClientCredential, SignalROptions, WebPubSubCredential, WebPubSubOptions};
 use crate::clock::Clock;
 use crate::connection_string::{Auth, ConnectionString};
-use crate::credential::client_secret::{ClientSecretSource, PUBLIC_AUTHORITY};
-use crate::credential::managed_identity::ManagedIdentitySource;
-use crate::credential::{TokenSource, Tokens};
-use crate::endpoint::{ApplicationName, Endpoint, Endpoints, Service};
-use crate::env::{self, IdentityVariables, ProxyVariables, TrustVariables};
+use crate::credential::application::{Application, Authority};
+use crate::credential::certificate::{Certificate, CertificateFile};
+use crate::credential::default::DefaultCredential;
+use crate::credential::exchange::ApplicationFlow;
+use crate::credential::flow::{Flow, FlowSource};
+use crate::credential::managed_identity::{ManagedIdentity, UserAssigned};
+use crate::credential::{TokenRequest, TokenSource, Tokens, source_of};
+use crate::endpoint::{ApplicationName, Endpoints, Service};
+use crate::env::{self, ProxyVariables, TrustVariables};
 use crate::error::{Code, Error, Result};
 use crate::keys::{KeyPolicy, SigningKey};
 use crate::observe::Observer;
 use crate::process::ThisProcess;
 use crate::python::convert;
 use crate::python::credential::{AsyncCredential, SyncCredential, is_async};
+use crate::python::identity::Credential;
 use crate::python::observer::PyObserver;
 use crate::python::references::{References, WeakReferences};
 use crate::python::warnings::warn;
@@ -69,8 +75,8 @@ impl Parts {
     pub fn signalr(self, keywords: &Keywords<'_>) -> PyResult<SignalROptions> {
         let Self { endpoints, proven, timeout, world } = self;
         let credential = match proven {
-            Proven::AccessKey(key) => Credential::AccessKey(key),
-            Proven::Entra(tokens) => Credential::Entra(tokens, keywords.key_policy()?),
+            Proven::AccessKey(key) => ClientCredential::AccessKey(key),
+            Proven::Entra(tokens) => ClientCredential::Entra(tokens, keywords.key_policy()?),
         };
         let application = match &keywords.application_name {
             Some(name) => ApplicationName::parse(&convert::text_argument("application_name", name)?)?,
@@ -94,7 +100,8 @@ impl<'py> Keywords<'py> {
     fn scope(&self, service: Service) -> Result<String> {
         let Some(scope) = &self.scope else { return Ok(service.scope().to_owned()) };
         let scope = convert::text_argument("scope", scope)?;
-        if scope.strip_suffix("/.default").is_some_and(|resource| !resource.is_empty()) {
+        let is_sendable = scope.bytes().all(|byte| byte.is_ascii_graphic());
+        if is_sendable && scope.strip_suffix("/.default").is_some_and(|resource| !resource.is_empty()) {
             return Ok(scope.into_owned());
         }
         Err(Error::new(
@@ -104,23 +111,9 @@ impl<'py> Keywords<'py> {
         ))
     }
 
-    fn authority(&self) -> Result<String> {
-        let Some(authority) = &self.authority else { return Ok(PUBLIC_AUTHORITY.to_owned()) };
-        let text = convert::text_argument("authority", authority)?;
-        let with_scheme = if text.contains("://") { text.into_owned() } else { format!("https://{text}") };
-        match Endpoint::parse(&with_scheme) {
-            // A tenant in the path would look as if it mattered; it is TenantId= that does.
-            Ok(authority)
-                if authority.as_text() == authority.origin() && authority.origin().starts_with("https://") =>
-            {
-                Ok(authority.origin())
-            }
-            _ => Err(Error::new(
-                Code::InvalidArgument,
-                "The argument authority is not the https address of an Entra authority.",
-                "Pass authority=\"https://login.microsoftonline.com\", or that of your cloud, such as \"https://login.microsoftonline.us\".",
-            )),
-        }
+    fn authority(&self) -> Result<Option<String>> {
+        let text = self.authority.as_ref().map(|text| convert::text_argument("authority", text)).transpose()?;
+        Ok(text.map(Cow::into_owned))
     }
 
     fn key_policy(&self) -> PyResult<KeyPolicy> {
@@ -169,16 +162,7 @@ impl<'py> Keywords<'py> {
     }
 
     fn world(&self, references: &Bound<'_, References>, endpoints: &Endpoints) -> PyResult<World> {
-        let ca_file: Option<PathBuf> = self.ca_file.as_ref().map(|path| path.extract()).transpose().map_err(|_| {
-            Error::new(
-                Code::InvalidArgument,
-                "The argument ca_file is not a path.",
-                "Pass ca_file=\"/path/to/ca.pem\".",
-            )
-        })?;
-        let observer: Arc<dyn Observer> = Arc::new(PyObserver::new(WeakReferences::new(references)?));
-        let transport = Arc::new(HttpTransport::new(ProxyVariables::read(), TrustVariables::read(), ca_file));
-        Ok(World::new(self.clock(endpoints), Arc::new(ThisProcess), transport, Some(observer)))
+        world(references, self.ca_file.as_ref(), self.clock(endpoints))
     }
 
     fn parts(&self, endpoints: Endpoints, proven: Proven, world: World) -> Result<Parts> {
@@ -189,25 +173,32 @@ impl<'py> Keywords<'py> {
     }
 }
 
+/// The outside, as the environment and `ca_file` describe it.
+pub fn world(references: &Bound<'_, References>, ca_file: Option<&Bound<'_, PyAny>>, clock: Clock) -> PyResult<World> {
+    let ca_file: Option<PathBuf> = ca_file.map(|path| path.extract()).transpose().map_err(|_| {
+        Error::new(Code::InvalidArgument, "The argument ca_file is not a path.", "Pass ca_file=\"/path/to/ca.pem\".")
+    })?;
+    let observer: Arc<dyn Observer> = Arc::new(PyObserver::new(WeakReferences::new(references)?));
+    let transport = Arc::new(HttpTransport::new(ProxyVariables::read(), TrustVariables::read(), ca_file));
+    Ok(World::new(clock, Arc::new(ThisProcess), transport, Some(observer)))
+}
+
 fn entra(source: Arc<dyn TokenSource>, world: &World) -> Proven {
     Proven::Entra(Tokens::new(source, CellPolicy::default(), world.clone()))
 }
 
 /// What a client is made of, from its addresses and a credential, and what it has to refer to.
 pub fn from_arguments<'py>(
+    py: Python<'py>,
     service: Service,
     endpoints: Endpoints,
     credential: Option<&Bound<'py, PyAny>>,
     client_is_async: bool,
     keywords: &Keywords<'py>,
 ) -> PyResult<(Parts, Bound<'py, References>)> {
-    let credential = credential.ok_or_else(|| {
-        Error::new(
-            Code::CredentialMissing,
-            "No credential was passed.",
-            "Pass credential=DefaultAzureCredential() of azure.identity, or AzureKeyCredential(key) of azure.core.credentials, or use from_connection_string().",
-        )
-    })?;
+    let Some(credential) = credential else {
+        return with_flow(py, service, endpoints, &Auth::Default, keywords);
+    };
     let references = keywords.references(credential.py(), Some(credential))?;
     let world = keywords.world(&references, &endpoints)?;
     if let Some(key) = current_key(credential)? {
@@ -217,13 +208,22 @@ pub fn from_arguments<'py>(
     }
     let weak = WeakReferences::new(&references)?;
     let scope = keywords.scope(service)?;
-    let source: Arc<dyn TokenSource> = match is_async(credential)? {
-        Some(true) if client_is_async => Arc::new(AsyncCredential::new(credential, weak, scope)),
-        Some(false) if !client_is_async => Arc::new(SyncCredential::new(credential, weak, scope)),
+    if let Some(core) = Credential::unwrapped(credential)? {
+        if core.get().needs_loop() && !client_is_async {
+            return Err(other_kind(service, credential, client_is_async).into());
+        }
+        let source = source_of(core.get().core(), TokenRequest::new(vec![scope])?);
+        let proven = entra(source, &world);
+        return Ok((keywords.parts(endpoints, proven, world)?, references));
+    }
+    let flow: Arc<dyn Flow> = match is_async(credential)? {
+        Some(true) if client_is_async => Arc::new(AsyncCredential::new(credential, weak)),
+        Some(false) if !client_is_async => Arc::new(SyncCredential::new(credential, weak)),
         Some(_) => return Err(other_kind(service, credential, client_is_async).into()),
         None => return Err(unsupported_credential(credential).into()),
     };
-    let proven = entra(source, &world);
+    let source = FlowSource::new(flow, TokenRequest::new(vec![scope])?);
+    let proven = entra(Arc::new(source), &world);
     Ok((keywords.parts(endpoints, proven, world)?, references))
 }
 
@@ -238,7 +238,7 @@ pub fn from_env<'py>(
 ) -> PyResult<(Parts, Bound<'py, References>)> {
     let parsed = Names::of(service).read(env::variable, |text| ConnectionString::for_service(service, text))?;
     match credential {
-        Some(_) => from_arguments(service, parsed.endpoints(), credential, client_is_async, keywords),
+        Some(_) => from_arguments(py, service, parsed.endpoints(), credential, client_is_async, keywords),
         None => from_connection_string(py, service, &parsed, keywords),
     }
 }
@@ -253,31 +253,56 @@ pub fn from_connection_string<'py>(
     for warning in &parsed.warnings {
         warn(py, warning)?;
     }
-    let endpoints = parsed.endpoints();
+    with_flow(py, service, parsed.endpoints(), &parsed.auth, keywords)
+}
+
+/// What a client is made of that proves itself in one of the ways that connection strings know.
+fn with_flow<'py>(
+    py: Python<'py>,
+    service: Service,
+    endpoints: Endpoints,
+    auth: &Auth,
+    keywords: &Keywords<'py>,
+) -> PyResult<(Parts, Bound<'py, References>)> {
     let references = keywords.references(py, None)?;
     let world = keywords.world(&references, &endpoints)?;
-    if let Auth::AccessKey(key) = &parsed.auth {
+    if let Auth::AccessKey(key) = auth {
         let shared = Proven::AccessKey(SigningKey::new(key.expose(), None));
         return Ok((keywords.parts(endpoints, shared, world)?, references));
     }
-    let (clock, transport, scope) = (world.clock.clone(), Arc::clone(&world.transport), keywords.scope(service)?);
-    let managed_identity = |client_id| {
-        ManagedIdentitySource::new(&IdentityVariables::read(), &scope, client_id, clock.clone(), Arc::clone(&transport))
-    };
-    let source: Arc<dyn TokenSource> = match &parsed.auth {
-        Auth::ClientSecret { client_id, tenant_id, secret } => Arc::new(ClientSecretSource::new(
-            (tenant_id.clone(), client_id.clone(), secret.clone()),
-            scope,
-            keywords.authority()?,
-            clock,
-            transport,
-        )),
-        Auth::ManagedIdentitySystem => Arc::new(managed_identity(None)?),
-        Auth::ManagedIdentityUser { client_id } => Arc::new(managed_identity(Some(client_id))?),
-        Auth::AccessKey(_) | Auth::ClientCertificate { .. } | Auth::Default => return Err(not_yet(&parsed.auth).into()),
-    };
-    let proven = entra(source, &world);
+    let request = TokenRequest::new(vec![keywords.scope(service)?])?;
+    let source = FlowSource::new(flow(auth, keywords.authority()?, &world)?, request);
+    let proven = entra(Arc::new(source), &world);
     Ok((keywords.parts(endpoints, proven, world)?, references))
+}
+
+/// The way to get tokens that a connection string names.
+fn flow(auth: &Auth, authority: Option<String>, world: &World) -> Result<Arc<dyn Flow>> {
+    let application = |tenant_id: &str, client_id: &str| {
+        let authority = Authority::choose(authority.as_deref(), &env::variable)?;
+        Application::new(tenant_id, client_id, authority, Vec::new(), &env::variable)
+    };
+    let managed = |user_assigned| {
+        ManagedIdentity { user_assigned, includes_workload: true, ..ManagedIdentity::default() }
+            .flow(&env::variable, world)
+    };
+    Ok(match auth {
+        Auth::ClientSecret { client_id, tenant_id, secret } => {
+            let application = application(tenant_id, client_id)?;
+            Arc::new(ApplicationFlow::new("ClientSecretCredential", application, Box::new(secret.clone()), world))
+        }
+        Auth::ClientCertificate { client_id, tenant_id, path } => {
+            let application = application(tenant_id, client_id)?;
+            let file = Certificate::File(CertificateFile { path: PathBuf::from(path), password: None });
+            let prover = file.prover(client_id, false, world);
+            Arc::new(ApplicationFlow::new("CertificateCredential", application, Box::new(prover), world))
+        }
+        Auth::ManagedIdentitySystem => managed(None)?,
+        Auth::ManagedIdentityUser { client_id } => managed(Some(UserAssigned::ClientId(client_id.clone())))?,
+        Auth::AccessKey(_) | Auth::Default => {
+            Arc::new(DefaultCredential { authority, ..DefaultCredential::default() }.flow(&env::variable, world)?)
+        }
+    })
 }
 
 /// Warns of an endpoint at which everybody on the way can read the tokens of clients.
@@ -326,18 +351,4 @@ fn other_kind(service: Service, credential: &Bound<'_, PyAny>, client_is_async: 
         )
     };
     Error::new(Code::CredentialUnsupported, message, hint)
-}
-
-fn not_yet(auth: &Auth) -> Error {
-    let hint = match auth {
-        Auth::ClientCertificate { .. } => {
-            "Pass the endpoint and credential=CertificateCredential(tenant_id, client_id, certificate_path) of azure.identity instead of the connection string."
-        }
-        _ => "Pass credential=DefaultAzureCredential() of azure.identity, with the endpoint or to from_env().",
-    };
-    Error::new(
-        Code::CredentialUnsupported,
-        format!("The settings ask for an identity ({}) that Hubpass does not get by itself yet.", auth.kind()),
-        hint,
-    )
 }

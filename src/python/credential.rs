@@ -6,10 +6,12 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString, PyType};
 use tokio::sync::oneshot;
 
-use crate::credential::{Caller, CallerContext, Fault, FetchedToken, TokenSource};
+use crate::credential::exchange::{Proof, Prover};
+use crate::credential::flow::Flow;
+use crate::credential::{Caller, CallerContext, Fault, FetchedToken, TokenRequest};
 use crate::error::{Code, Error};
 use crate::process::Birthplace;
 use crate::python::exit;
@@ -68,14 +70,60 @@ fn seconds(time: &Bound<'_, PyAny>) -> PyResult<u64> {
 fn refused(py: Python<'_>, name: &str, scope: &str, raised: PyErr) -> Error {
     let resource = scope.strip_suffix("/.default").unwrap_or(scope);
     let class = raised.get_type(py).name().map_or_else(|_| "an exception".to_owned(), |class| class.to_string());
+    let code = if is_unavailable(py, &raised) { Code::CredentialUnavailable } else { Code::IdentityUnavailable };
     Error::new(
-        Code::IdentityUnavailable,
+        code,
         format!("{name} gave no token: it raised {class}."),
         format!(
             "The exception's __cause__ says why. Whether the identity itself works: az account get-access-token --resource {resource}"
         ),
     )
     .with_source(raised)
+}
+
+/// Whether a credential says that it has nothing to try with, as those of azure-identity and ours do.
+fn is_unavailable(py: Python<'_>, raised: &PyErr) -> bool {
+    let loaded = |module: &str| {
+        let modules = py.import("sys")?.getattr("modules")?;
+        modules.get_item(module)?.getattr("CredentialUnavailableError")?.cast_into::<PyType>().map_err(PyErr::from)
+    };
+    ["hubpass.exceptions", "azure.identity"]
+        .iter()
+        .any(|module| loaded(module).is_ok_and(|class| raised.is_instance(py, &class)))
+}
+
+/// What is called for a token: with the scope alone, if that is all that is asked for, because there are credentials
+/// that take nothing else.
+fn token_call<'py>(credential: &Bound<'py, PyAny>, request: &TokenRequest) -> PyResult<(Bound<'py, PyAny>, String)> {
+    let py = credential.py();
+    let scopes = request.scopes();
+    let last = scopes.last().cloned().unwrap_or_default();
+    let method = token_method(credential)?
+        .ok_or_else(|| PyValueError::new_err("the credential has neither get_token_info nor get_token any more"))?;
+    let options = PyDict::new(py);
+    if let Some(claims) = &request.claims {
+        options.set_item("claims", claims)?;
+    }
+    if let Some(tenant_id) = &request.tenant_id {
+        options.set_item("tenant_id", tenant_id)?;
+    }
+    if request.enable_cae {
+        options.set_item("enable_cae", true)?;
+    }
+    if scopes.len() == 1 && options.is_empty() {
+        return Ok((method, last));
+    }
+    let takes_options = credential.hasattr(intern!(py, "get_token_info"))?;
+    let keywords = if takes_options { PyDict::new(py) } else { options.clone() };
+    if takes_options && !options.is_empty() {
+        keywords.set_item("options", options)?;
+    }
+    let mut arguments = vec![method];
+    for scope in scopes.iter().take(scopes.len() - 1) {
+        arguments.push(PyString::new(py, scope).into_any());
+    }
+    let partial = py.import("functools")?.getattr("partial")?;
+    Ok((partial.call(pyo3::types::PyTuple::new(py, arguments)?, Some(&keywords))?, last))
 }
 
 /// The error for an answer of a credential that is no token. What was wrong with it may quote it and stays untold.
@@ -90,34 +138,34 @@ fn not_a_token(name: &str, answer: &Bound<'_, PyAny>) -> Error {
 /// A credential whose methods block.
 pub struct SyncCredential {
     references: WeakReferences,
-    scope: String,
     name: String,
 }
 
 impl SyncCredential {
     /// `references` are to `credential`, which is looked at here and not kept.
-    pub fn new(credential: &Bound<'_, PyAny>, references: WeakReferences, scope: String) -> Self {
-        Self { references, scope, name: class_name(credential) }
+    pub fn new(credential: &Bound<'_, PyAny>, references: WeakReferences) -> Self {
+        Self { references, name: class_name(credential) }
     }
 
     /// Begins to call the credential, on a thread that Python made. A thread of ours would be unwound through Rust frames
     /// when the interpreter ends while the credential runs Python code, which aborts the process.
-    fn begin(&self, py: Python<'_>, delivery: TokenDelivery) -> PyResult<()> {
+    fn begin(&self, py: Python<'_>, request: &TokenRequest, delivery: TokenDelivery) -> PyResult<()> {
         // Without a client nobody waits: the delivery is dropped, which says so.
         let Some((credential, context)) = self.references.credential(py)? else { return Ok(()) };
-        let method = token_method(&credential)?;
+        let (call, scope) = token_call(&credential, request)?;
         let begin = py.import("hubpass._threads")?.getattr("begin_token")?;
-        begin.call1((context, method, &self.scope, delivery)).map(drop)
+        begin.call1((context, call, scope, delivery)).map(drop)
     }
 }
 
-impl TokenSource for SyncCredential {
-    fn fetch(&self, _caller: Caller) -> Pending<'_, Result<FetchedToken, Fault>> {
+impl Flow for SyncCredential {
+    fn fetch<'a>(&'a self, request: &'a TokenRequest, _caller: Caller) -> Pending<'a, Result<FetchedToken, Fault>> {
         Box::pin(async {
             let (sender, receiver) = oneshot::channel();
-            let delivery = TokenDelivery::new(sender, &self.name, &self.scope);
+            let scope = request.scopes().join(" ");
+            let delivery = TokenDelivery::new(sender, &self.name, &scope);
             match Python::try_attach(|py| {
-                self.begin(py, delivery).map_err(|raised| refused(py, &self.name, &self.scope, raised))
+                self.begin(py, request, delivery).map_err(|raised| refused(py, &self.name, &scope, raised))
             }) {
                 Some(begun) => begun?,
                 // The interpreter is gone, and with it everybody who waits.
@@ -132,27 +180,66 @@ impl TokenSource for SyncCredential {
     }
 }
 
+/// A function of the application that gives assertions. It is called as the methods of a credential that block.
+pub struct AssertionFunction {
+    references: WeakReferences,
+    name: &'static str,
+}
+
+impl AssertionFunction {
+    /// `references` are to the function.
+    pub fn new(references: WeakReferences, name: &'static str) -> Self {
+        Self { references, name }
+    }
+
+    fn begin(&self, py: Python<'_>, delivery: TokenDelivery) -> PyResult<()> {
+        // Without a credential nobody waits: the delivery is dropped, which says so.
+        let Some((function, context)) = self.references.credential(py)? else { return Ok(()) };
+        let begin = py.import("hubpass._threads")?.getattr("begin_assertion")?;
+        begin.call1((context, function, delivery)).map(drop)
+    }
+}
+
+impl Prover for AssertionFunction {
+    fn prove<'a>(&'a self, _token_endpoint: &'a str, _caller: Caller) -> Pending<'a, Result<Proof, Fault>> {
+        Box::pin(async {
+            let (sender, receiver) = oneshot::channel();
+            let delivery = TokenDelivery::new(sender, self.name, "");
+            let begun =
+                Python::try_attach(|py| self.begin(py, delivery).map_err(|raised| refused(py, self.name, "", raised)));
+            begun.ok_or(Fault::Abandoned)??;
+            let given = receiver.await.map_err(|_| Fault::Abandoned)??;
+            Ok(Proof::Assertion(given.token))
+        })
+    }
+}
+
 /// A credential whose methods are coroutines. They run on the event loop of whoever needs the token.
 pub struct AsyncCredential {
     references: WeakReferences,
-    scope: String,
     name: String,
 }
 
 impl AsyncCredential {
     /// `references` are to `credential`, which is looked at here and not kept.
-    pub fn new(credential: &Bound<'_, PyAny>, references: WeakReferences, scope: String) -> Self {
-        Self { references, scope, name: class_name(credential) }
+    pub fn new(credential: &Bound<'_, PyAny>, references: WeakReferences) -> Self {
+        Self { references, name: class_name(credential) }
     }
 
     /// Begins a task on the caller's loop, which delivers through `delivery`.
-    fn begin(&self, py: Python<'_>, caller: &LoopContext, delivery: TokenDelivery) -> PyResult<Py<TaskHolder>> {
+    fn begin(
+        &self,
+        py: Python<'_>,
+        request: &TokenRequest,
+        caller: &LoopContext,
+        delivery: TokenDelivery,
+    ) -> PyResult<Py<TaskHolder>> {
         let holder = Py::new(py, TaskHolder::default())?;
         // Without a client nobody waits: the delivery is dropped, which says so.
         let Some((credential, context)) = self.references.credential(py)? else { return Ok(holder) };
-        let method = token_method(&credential)?;
+        let (call, scope) = token_call(&credential, request)?;
         let beginner = py.import("hubpass.aio._bridge")?.getattr("token_beginner")?;
-        let begin = beginner.call1((method, &self.scope, delivery, &holder))?;
+        let begin = beginner.call1((call, scope, delivery, &holder))?;
         let keywords = PyDict::new(py);
         keywords.set_item("context", context)?;
         caller.event_loop.bind(py).call_method("call_soon_threadsafe", (begin,), Some(&keywords))?;
@@ -160,13 +247,13 @@ impl AsyncCredential {
     }
 }
 
-impl TokenSource for AsyncCredential {
-    fn fetch(&self, caller: Caller) -> Pending<'_, Result<FetchedToken, Fault>> {
+impl Flow for AsyncCredential {
+    fn fetch<'a>(&'a self, request: &'a TokenRequest, caller: Caller) -> Pending<'a, Result<FetchedToken, Fault>> {
         Box::pin(async move {
             let Some(context) = caller.context::<LoopContext>() else { return Err(Fault::Abandoned) };
             let (sender, mut receiver) = oneshot::channel();
-            let delivery = TokenDelivery::new(sender, &self.name, &self.scope);
-            let begun = Python::try_attach(|py| self.begin(py, context, delivery));
+            let delivery = TokenDelivery::new(sender, &self.name, &request.scopes().join(" "));
+            let begun = Python::try_attach(|py| self.begin(py, request, context, delivery));
             // A loop that is closed takes nothing any more.
             let Some(Ok(_holder)) = begun else { return Err(Fault::Abandoned) };
             loop {
@@ -258,6 +345,22 @@ impl TokenDelivery {
         // A token that comes when the interpreter ends is nobody's any more.
         let Ok(_inside) = exit::enter(token.py()) else { return };
         self.send(read_token(token).map_err(|_| not_a_token(&self.name, token)));
+    }
+
+    /// As `complete`, with what a function gave that was called for an assertion.
+    fn complete_assertion(&self, assertion: &Bound<'_, PyAny>) {
+        let Ok(_inside) = exit::enter(assertion.py()) else { return };
+        let text = assertion.extract::<String>().ok().filter(|text| !text.is_empty());
+        self.send(text.map_or_else(
+            || {
+                Err(Error::new(
+                    Code::IdentityUnavailable,
+                    format!("The function that {} calls gave no assertion ({}).", self.name, class_name(assertion)),
+                    "Pass func= with a function that takes no arguments and returns a JSON Web Token as a str.",
+                ))
+            },
+            |text| Ok(FetchedToken { token: Secret::new(text), expires_on: u64::MAX, refresh_on: None }),
+        ));
     }
 
     fn fail(&self, py: Python<'_>, error: Bound<'_, PyAny>) {

@@ -13,8 +13,10 @@ use crate::python::exit;
 /// The name of the Python class for a family of errors.
 fn class_name(kind: ErrorKind) -> &'static str {
     match kind {
+        ErrorKind::ClientAuthentication => "ClientAuthenticationError",
         ErrorKind::ClientClosed => "ClientClosedError",
         ErrorKind::Configuration => "ConfigurationError",
+        ErrorKind::CredentialUnavailable => "CredentialUnavailableError",
         ErrorKind::DeadlineExceeded => "DeadlineExceededError",
         ErrorKind::InvalidArgument => "InvalidArgumentError",
         ErrorKind::NetworkBlocked => "NetworkBlockedError",

@@ -10,6 +10,7 @@ mod convert;
 mod credential;
 mod errors;
 mod exit;
+mod identity;
 mod negotiation;
 mod observer;
 mod references;
@@ -50,6 +51,8 @@ mod _native {
     use super::errors::write_unraisable;
     #[pymodule_export]
     use super::exit::shut_down;
+    #[pymodule_export]
+    use super::identity::Credential;
     #[pymodule_export]
     use super::references::References;
     #[pymodule_export]

@@ -55,7 +55,7 @@ impl SignalRClient {
         let client = client_endpoint.map(|text| convert::text_argument("client_endpoint", text)).transpose()?;
         let server = server_endpoint.map(|text| convert::text_argument("server_endpoint", text)).transpose()?;
         let endpoints = Endpoints::from_arguments(&endpoint, client.as_deref(), server.as_deref())?;
-        let (parts, references) = from_arguments(Service::SignalR, endpoints, credential, is_async, &keywords)?;
+        let (parts, references) = from_arguments(py, Service::SignalR, endpoints, credential, is_async, &keywords)?;
         Self::make(py, parts.signalr(&keywords)?, hub, references.unbind(), is_async)
     }
 

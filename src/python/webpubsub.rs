@@ -54,7 +54,7 @@ impl WebPubSubClient {
         let client = client_endpoint.map(|text| convert::text_argument("client_endpoint", text)).transpose()?;
         let server = server_endpoint.map(|text| convert::text_argument("server_endpoint", text)).transpose()?;
         let endpoints = Endpoints::for_service(Service::WebPubSub, &endpoint, client.as_deref(), server.as_deref())?;
-        let (parts, references) = from_arguments(Service::WebPubSub, endpoints, credential, is_async, &keywords)?;
+        let (parts, references) = from_arguments(py, Service::WebPubSub, endpoints, credential, is_async, &keywords)?;
         Self::make(py, parts.web_pubsub(), hub, references.unbind(), is_async)
     }
 

@@ -152,7 +152,9 @@ pub fn unexpected(party: Party, message: String) -> Error {
             "Check that {setting} is the address of the service: {} show -n <resource> -g <group> --query hostName",
             service.commands()
         ),
-        Party::Authority | Party::Platform => format!("Check {setting}, and that nothing else answers in its place."),
+        Party::Authority | Party::Pipelines | Party::Platform => {
+            format!("Check {setting}, and that nothing else answers in its place.")
+        }
     };
     Error::new(Code::UnexpectedResponse, message, hint)
 }

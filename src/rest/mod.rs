@@ -126,6 +126,8 @@ impl Request {
 pub enum Party {
     /// The Entra authority.
     Authority,
+    /// Azure Pipelines.
+    Pipelines,
     /// The platform that this machine runs on: this machine or its own link (169.254.0.0/16). Never by proxy.
     Platform,
     /// A service.
@@ -137,6 +139,7 @@ impl Party {
     pub fn setting(self) -> &'static str {
         match self {
             Self::Authority => "authority=",
+            Self::Pipelines => "the environment variable SYSTEM_OIDCREQUESTURI",
             Self::Platform => "the environment variable IDENTITY_ENDPOINT",
             Self::Service(_) => "Endpoint (or server_endpoint=)",
         }

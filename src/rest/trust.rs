@@ -15,6 +15,7 @@ use rustls_native_certs::{CertificateResult, load_certs_from_paths, load_native_
 
 use crate::env::TrustVariables;
 use crate::error::{Code, Error, Result};
+use crate::files;
 
 /// What is offered to servers of https, the best first.
 const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
@@ -70,7 +71,7 @@ fn store(variables: &TrustVariables) -> CertificateResult {
 }
 
 fn read_ca_file(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
-    let text = std::fs::read(path).map_err(|error| unusable_ca_file(&reason(&error)))?;
+    let text = files::read(path).map_err(|error| unusable_ca_file(&reason(&error)))?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     match certificates {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),

@@ -34,6 +34,7 @@ const OPTIONS: [&str; 5] = [
 ];
 
 #[test]
+#[allow(clippy::disallowed_methods, reason = "a test reads what it is made of")]
 fn every_row_of_every_file_holds() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
     let mut ids = BTreeSet::new();

@@ -1,7 +1,6 @@
 """Credentials of azure-identity, as applications pass them, and identities that need no package."""
 
 import asyncio
-import re
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from azure.identity.aio import ManagedIdentityCredential as AsyncManagedIdentity
 import hubpass.aio
 from emulator.support import Azure
 from entra.clients import Client, assert_accepted, client_with, connected, entra_client, requests
-from hubpass import ConfigurationError
+from hubpass import ClientAuthenticationError, ConfigurationError
 from signalr.client_kind import ASYNC, SYNC, ClientKind
 
 
@@ -123,38 +122,14 @@ def test_the_environment_is_read_at_construction(
     client.warm_up()
 
 
-def refused(client_kind: ClientKind, azure: Azure, properties: str) -> ConfigurationError:
-    with pytest.raises(ConfigurationError) as caught:
-        connected(client_kind, azure, f"Endpoint={azure.endpoint};{properties}")
-    return caught.value
-
-
-@pytest.mark.parametrize(
-    ("properties", "hint"),
-    [
-        ("AuthType=azure", r"credential=DefaultAzureCredential\(\) of azure\.identity"),
-        ("AuthType=azure.app;ClientId=a;TenantId=b;ClientCert=/no/such.pem", r"credential=CertificateCredential\("),
-        ("AuthType=aad;ClientId=a;TenantId=b;ClientCert=/no/such.pem", r"credential=CertificateCredential\("),
-    ],
-)
-def test_an_identity_that_is_not_built_in_names_the_credential_to_pass(
-    client_kind: ClientKind, azure: Azure, properties: str, hint: str
-) -> None:
-    error = refused(client_kind, azure, properties)
-    assert error.code == "credential_unsupported"
-    assert re.search(hint, error.hint)
-    assert "/no/such" not in str(error)
-
-
-def test_a_managed_identity_elsewhere_than_on_the_app_platforms(
-    client_kind: ClientKind, azure: Azure, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("IDENTITY_ENDPOINT", raising=False)
-    monkeypatch.delenv("IDENTITY_HEADER", raising=False)
-    error = refused(client_kind, azure, "AuthType=azure.msi")
-    assert error.code == "credential_unsupported"
-    assert "IDENTITY_ENDPOINT" in error.message
-    assert "ManagedIdentityCredential()" in error.hint
+@pytest.mark.parametrize("auth_type", ["azure.app", "aad"])
+def test_a_certificate_that_is_not_there(client_kind: ClientKind, azure: Azure, auth_type: str) -> None:
+    text = f"Endpoint={azure.endpoint};AuthType={auth_type};ClientId=a;TenantId=b;ClientCert=/no/such.pem"
+    with pytest.raises(ClientAuthenticationError) as caught:
+        connected(client_kind, azure, text).warm_up()
+    assert caught.value.code == "certificate_unusable"
+    assert "ClientCertPath=" in caught.value.hint
+    assert "/no/such" not in str(caught.value)
 
 
 def test_a_sync_client_refuses_an_async_credential(azure: Azure) -> None:

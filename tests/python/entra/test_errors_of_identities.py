@@ -7,7 +7,7 @@ import pytest
 
 from emulator.support import Azure
 from entra.clients import Client, connected, entra_client, requests
-from hubpass import HubpassError, ServiceError
+from hubpass import ClientAuthenticationError, CredentialUnavailableError, HubpassError, ServiceError
 from signalr.client_kind import ClientKind
 
 NOBODY = "00000000-0000-0000-0000-00000000000f"
@@ -35,6 +35,7 @@ def with_property(azure: Azure, name: str, value: str) -> str:
 )
 def test_entra_refuses(client_kind: ClientKind, azure: Azure, name: str, value: str, code: str, hint: str) -> None:
     error = refused(connected(client_kind, azure, with_property(azure, name, value)))
+    assert type(error).__mro__[1] is ClientAuthenticationError
     assert error.code == "identity_unavailable"
     assert error.status in (400, 401)
     assert re.search(rf"\b{code}\b", error.message)
@@ -113,7 +114,8 @@ def test_an_identity_that_the_app_does_not_have(
     monkeypatch.setenv("IDENTITY_ENDPOINT", azure.emulator.identity_endpoint)
     monkeypatch.setenv("IDENTITY_HEADER", azure.emulator.identity_header)
     error = refused(connected(client_kind, azure, f"Endpoint={azure.endpoint};AuthType=azure.msi;ClientId={NOBODY}"))
-    assert (error.code, error.status) == ("identity_unavailable", 400)
+    assert isinstance(error, CredentialUnavailableError)
+    assert (error.code, error.status) == ("credential_unavailable", 400)
     assert "az webapp identity assign" in error.hint
     assert "ClientId=" in error.hint
 

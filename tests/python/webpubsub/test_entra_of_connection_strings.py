@@ -7,7 +7,6 @@ from typing import Any
 import jwt
 import pytest
 
-from hubpass import ConfigurationError
 from hubpass.emulator import Emulator
 from signalr.service_double import Answer, ServiceDouble
 from webpubsub.kinds import SCOPE, WebPubSubKind, token_answer
@@ -62,8 +61,6 @@ def test_an_application_with_a_secret(kind: WebPubSubKind, service: ServiceDoubl
 
 
 @pytest.mark.parametrize("text", ["AuthType=azure", ""])
-def test_what_needs_a_credential_says_which(kind: WebPubSubKind, text: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        kind.from_connection_string(f"Endpoint=https://demo.webpubsub.azure.com;{text};Version=1.0;")
-    assert caught.value.code == "credential_unsupported"
-    assert "DefaultAzureCredential()" in caught.value.hint
+def test_the_default_credential(kind: WebPubSubKind, text: str) -> None:
+    client = kind.from_connection_string(f"Endpoint=https://demo.webpubsub.azure.com;{text};Version=1.0;")
+    assert client.status["credential"] == "DefaultAzureCredential"

@@ -1,0 +1,620 @@
+//! The native half of the classes of `hubpass.identity`, sync and async alike.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyMapping, PyString, PyTuple};
+
+use crate::clock::Clock;
+use crate::credential::application::{Application, Authority};
+use crate::credential::certificate::{Certificate, CertificateFile};
+use crate::credential::chain::Chain;
+use crate::credential::cli::{AzureCli, AzureDeveloperCli, Tool};
+use crate::credential::default::{DefaultCredential, Member};
+use crate::credential::environment;
+use crate::credential::exchange::{ApplicationFlow, Prover};
+use crate::credential::flow::Flow;
+use crate::credential::managed_identity::{ManagedIdentity, UserAssigned};
+use crate::credential::pipelines::ServiceConnection;
+use crate::credential::workload_identity::WorkloadIdentity;
+use crate::credential::{self, AccessToken, Caller, Fault, SharedCredential, TokenRequest};
+use crate::endpoint::Endpoint;
+use crate::env;
+use crate::error::{Code, Error, Result};
+use crate::python::bridge::{self, PendingAnswer};
+use crate::python::construction::{unsupported_credential, world};
+use crate::python::credential::{AssertionFunction, AsyncCredential, SyncCredential, caller, is_async};
+use crate::python::references::{References, WeakReferences};
+use crate::python::{convert, exit};
+use crate::refresh::Held;
+use crate::secret::Secret;
+use crate::world::World;
+
+/// The longest that a caller waits for a token. Each source has a deadline of its own; this is for all members of a chain.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// The keywords that all credentials share.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub struct Keywords<'py> {
+    #[pyo3(default)]
+    additionally_allowed_tenants: Option<Bound<'py, PyAny>>,
+    #[pyo3(default)]
+    authority: Option<Bound<'py, PyAny>>,
+    ca_file: Option<Bound<'py, PyAny>>,
+    #[cfg(feature = "testing")]
+    #[pyo3(default)]
+    clock: Option<Bound<'py, crate::python::testing::ManualClock>>,
+    #[cfg(feature = "testing")]
+    #[pyo3(default)]
+    arc_keys: Option<PathBuf>,
+}
+
+impl Keywords<'_> {
+    fn authority(&self) -> Result<Authority> {
+        Authority::choose(self.authority_text()?.as_deref(), &env::variable)
+    }
+
+    fn authority_text(&self) -> Result<Option<String>> {
+        text_keyword("authority", self.authority.as_ref())
+    }
+
+    fn allowed_tenants(&self) -> PyResult<Vec<String>> {
+        let Some(tenants) = &self.additionally_allowed_tenants else { return Ok(Vec::new()) };
+        convert::texts(tenants)?.ok_or_else(|| {
+            Error::new(
+                Code::InvalidArgument,
+                "The argument additionally_allowed_tenants is not a list of tenants.",
+                "Pass additionally_allowed_tenants=[\"<tenant id>\", ...], or [\"*\"].",
+            )
+            .into()
+        })
+    }
+
+    fn application(&self, tenant_id: &Bound<'_, PyAny>, client_id: &Bound<'_, PyAny>) -> PyResult<Application> {
+        let tenant_id = convert::text_argument("tenant_id", tenant_id)?;
+        let client_id = convert::text_argument("client_id", client_id)?;
+        let allowed = self.allowed_tenants()?;
+        Ok(Application::new(&tenant_id, &client_id, self.authority()?, allowed, &env::variable)?)
+    }
+
+    #[cfg(feature = "testing")]
+    fn arc_keys(&self) -> Option<PathBuf> {
+        self.arc_keys.clone()
+    }
+
+    #[cfg(not(feature = "testing"))]
+    fn arc_keys(&self) -> Option<PathBuf> {
+        None
+    }
+
+    /// What a credential works in. A local Azure has its own time.
+    fn world(&self, references: &Bound<'_, References>) -> PyResult<World> {
+        world(references, self.ca_file.as_ref(), self.clock())
+    }
+
+    fn clock(&self) -> Clock {
+        #[cfg(feature = "testing")]
+        if let Some(clock) = &self.clock {
+            return Clock::Manual(clock.get().clock());
+        }
+        let platform = ["IDENTITY_ENDPOINT", "AZURE_POD_IDENTITY_AUTHORITY_HOST"];
+        let is_local = |name: &str| {
+            let address = env::variable(name)?;
+            Endpoint::parse(&address).ok().map(|endpoint| endpoint.is_loopback())
+        };
+        let has_local_authority = self.authority().is_ok_and(|authority| authority.is_loopback());
+        if has_local_authority || platform.into_iter().any(|name| is_local(name) == Some(true)) {
+            Clock::Local
+        } else {
+            Clock::System
+        }
+    }
+}
+
+/// A credential.
+#[pyclass(frozen, weakref, module = "hubpass._native")]
+pub struct Credential {
+    core: Arc<credential::Credential>,
+    /// The application's objects: a function, members of a chain.
+    references: Vec<Py<References>>,
+    is_async: bool,
+    needs_loop: bool,
+}
+
+#[pymethods]
+impl Credential {
+    /// An application with a secret.
+    #[staticmethod]
+    fn client_secret(
+        py: Python<'_>,
+        tenant_id: &Bound<'_, PyAny>,
+        client_id: &Bound<'_, PyAny>,
+        client_secret: &Bound<'_, PyAny>,
+        keywords: Keywords<'_>,
+        is_async: bool,
+    ) -> PyResult<Self> {
+        let application = keywords.application(tenant_id, client_id)?;
+        let secret = Secret::new(convert::text_argument("client_secret", client_secret)?.into_owned());
+        if secret.expose().is_empty() {
+            return Err(Error::new(
+                Code::InvalidArgument,
+                "The argument client_secret is empty.",
+                "Pass client_secret= with the value of the secret: az ad app credential reset --id <client id>",
+            )
+            .into());
+        }
+        Self::of_application(py, "ClientSecretCredential", application, &keywords, is_async, |_| Ok(Box::new(secret)))
+    }
+
+    /// An application with a certificate, in a file or in memory.
+    #[staticmethod]
+    #[allow(clippy::too_many_arguments, reason = "one for each argument of the public constructor")]
+    fn certificate(
+        py: Python<'_>,
+        tenant_id: &Bound<'_, PyAny>,
+        client_id: &Bound<'_, PyAny>,
+        path: Option<&Bound<'_, PyAny>>,
+        data: Option<&Bound<'_, PyAny>>,
+        password: Option<&Bound<'_, PyAny>>,
+        send_chain: &Bound<'_, PyAny>,
+        keywords: Keywords<'_>,
+        is_async: bool,
+    ) -> PyResult<Self> {
+        let application = keywords.application(tenant_id, client_id)?;
+        let password = password.map(password_argument).transpose()?;
+        let certificate = match (path, data) {
+            (Some(path), None) => {
+                let path =
+                    path.extract().map_err(|_| certificate_missing("The argument certificate_path is no path."))?;
+                Certificate::File(CertificateFile { path, password })
+            }
+            (None, Some(data)) => {
+                let data = data
+                    .cast::<PyBytes>()
+                    .map_err(|_| certificate_missing("The argument certificate_data is not bytes."))?;
+                Certificate::from_bytes(data.as_bytes(), password.as_ref())?
+            }
+            _ => {
+                let message = "Not exactly one of certificate_path and certificate_data was passed.";
+                return Err(certificate_missing(message).into());
+            }
+        };
+        let is_chain_sent = convert::flag("send_certificate_chain", send_chain)?;
+        let client_id = application.client_id.clone();
+        Self::of_application(py, "CertificateCredential", application, &keywords, is_async, |world| {
+            Ok(Box::new(certificate.prover(&client_id, is_chain_sent, world)))
+        })
+    }
+
+    /// An application for which a function gives assertions.
+    #[staticmethod]
+    fn client_assertion(
+        py: Python<'_>,
+        tenant_id: &Bound<'_, PyAny>,
+        client_id: &Bound<'_, PyAny>,
+        func: &Bound<'_, PyAny>,
+        keywords: Keywords<'_>,
+        is_async: bool,
+    ) -> PyResult<Self> {
+        const NAME: &str = "ClientAssertionCredential";
+        let application = keywords.application(tenant_id, client_id)?;
+        if !func.is_callable() {
+            return Err(Error::new(
+                Code::InvalidArgument,
+                "The argument func cannot be called.",
+                "Pass func= with a function that takes no arguments and returns a JSON Web Token as a str.",
+            )
+            .into());
+        }
+        let references = References::new(py, None, Some(func))?;
+        let prover = AssertionFunction::new(WeakReferences::new(&references)?, NAME);
+        let world = keywords.world(&references)?;
+        let flow = ApplicationFlow::new(NAME, application, Box::new(prover), &world);
+        Ok(Self::make(Arc::new(flow), world, vec![references.unbind()], is_async))
+    }
+
+    /// A service connection of Azure Pipelines.
+    #[staticmethod]
+    fn azure_pipelines(
+        py: Python<'_>,
+        tenant_id: &Bound<'_, PyAny>,
+        client_id: &Bound<'_, PyAny>,
+        service_connection_id: &Bound<'_, PyAny>,
+        system_access_token: &Bound<'_, PyAny>,
+        keywords: Keywords<'_>,
+        is_async: bool,
+    ) -> PyResult<Self> {
+        let application = keywords.application(tenant_id, client_id)?;
+        let id = convert::text_argument("service_connection_id", service_connection_id)?;
+        let token = convert::text_argument("system_access_token", system_access_token)?;
+        let token = Secret::new(token.into_owned());
+        Self::of_application(py, "AzurePipelinesCredential", application, &keywords, is_async, |world| {
+            Ok(Box::new(ServiceConnection::new(&id, token, &env::variable, world)?))
+        })
+    }
+
+    /// A workload of Kubernetes.
+    #[staticmethod]
+    fn workload_identity(
+        py: Python<'_>,
+        tenant_id: Option<&Bound<'_, PyAny>>,
+        client_id: Option<&Bound<'_, PyAny>>,
+        token_file_path: Option<&Bound<'_, PyAny>>,
+        keywords: Keywords<'_>,
+        is_async: bool,
+    ) -> PyResult<Self> {
+        let path: Option<PathBuf> = token_file_path.map(|path| path.extract()).transpose().map_err(|_| {
+            Error::new(
+                Code::InvalidArgument,
+                "The argument token_file_path is not a path.",
+                "Pass token_file_path=\"/var/run/secrets/azure/tokens/azure-identity-token\", or leave it out.",
+            )
+        })?;
+        let workload = WorkloadIdentity {
+            tenant_id: text_keyword("tenant_id", tenant_id)?,
+            client_id: text_keyword("client_id", client_id)?,
+            token_file_path: path.map(|path| path.to_string_lossy().into_owned()),
+            additionally_allowed_tenants: keywords.allowed_tenants()?,
+        };
+        let authority = keywords.authority()?;
+        Self::simple(py, &keywords, is_async, |world| Ok(Arc::new(workload.flow(authority, &env::variable, world)?)))
+    }
+
+    /// A managed identity.
+    #[staticmethod]
+    fn managed_identity(
+        py: Python<'_>,
+        client_id: Option<&Bound<'_, PyAny>>,
+        identity_config: Option<&Bound<'_, PyAny>>,
+        keywords: Keywords<'_>,
+        is_async: bool,
+    ) -> PyResult<Self> {
+        let user_assigned = user_assigned(client_id, identity_config)?;
+        let arc_keys = keywords.arc_keys();
+        Self::simple(py, &keywords, is_async, |world| {
+            ManagedIdentity { user_assigned, includes_workload: true, arc_keys }.flow(&env::variable, world)
+        })
+    }
+
+    /// An application that the environment describes.
+    #[staticmethod]
+    fn environment(py: Python<'_>, keywords: Keywords<'_>, is_async: bool) -> PyResult<Self> {
+        let (authority, allowed) = (keywords.authority()?, keywords.allowed_tenants()?);
+        Self::simple(py, &keywords, is_async, |world| environment::flow(authority, allowed, &env::variable, world))
+    }
+
+    /// Whoever has signed in with the Azure CLI.
+    #[staticmethod]
+    fn azure_cli(
+        py: Python<'_>,
+        tenant_id: &Bound<'_, PyAny>,
+        subscription: Option<&Bound<'_, PyAny>>,
+        process_timeout: &Bound<'_, PyAny>,
+        keywords: Keywords<'_>,
+        is_async: bool,
+    ) -> PyResult<Self> {
+        let tenant_id = convert::text_argument("tenant_id", tenant_id)?;
+        let subscription = text_keyword("subscription", subscription)?;
+        let (limit, allowed) = (process_limit(process_timeout)?, keywords.allowed_tenants()?);
+        Self::simple(py, &keywords, is_async, |_| {
+            Ok(Arc::new(AzureCli::new(subscription, &tenant_id, allowed, Tool::new(limit, &env::variable))?))
+        })
+    }
+
+    /// Whoever has signed in with the Azure Developer CLI.
+    #[staticmethod]
+    fn azure_developer_cli(
+        py: Python<'_>,
+        tenant_id: &Bound<'_, PyAny>,
+        process_timeout: &Bound<'_, PyAny>,
+        keywords: Keywords<'_>,
+        is_async: bool,
+    ) -> PyResult<Self> {
+        let tenant_id = convert::text_argument("tenant_id", tenant_id)?;
+        let (limit, allowed) = (process_limit(process_timeout)?, keywords.allowed_tenants()?);
+        Self::simple(py, &keywords, is_async, |_| {
+            Ok(Arc::new(AzureDeveloperCli::new(&tenant_id, allowed, Tool::new(limit, &env::variable))?))
+        })
+    }
+
+    /// Members in the order in which they are tried: ours, or the application's.
+    #[staticmethod]
+    fn chained(py: Python<'_>, members: &Bound<'_, PyTuple>, keywords: Keywords<'_>, is_async: bool) -> PyResult<Self> {
+        let own = References::new(py, None, None)?;
+        let world = keywords.world(&own)?;
+        let mut references = vec![own.unbind()];
+        let (mut flows, mut needs_loop): (Vec<Arc<dyn Flow>>, _) = (Vec::new(), false);
+        for member in members {
+            if let Some(credential) = Self::unwrapped(&member)? {
+                let credential = credential.get();
+                needs_loop |= credential.needs_loop;
+                references.extend(credential.references.iter().map(|reference| reference.clone_ref(py)));
+                flows.push(Arc::new(SharedCredential::new(Arc::clone(&credential.core))));
+                continue;
+            }
+            let member_references = References::new(py, None, Some(&member))?;
+            let weak = WeakReferences::new(&member_references)?;
+            references.push(member_references.unbind());
+            flows.push(match self::is_async(&member)? {
+                Some(true) => {
+                    needs_loop = true;
+                    Arc::new(AsyncCredential::new(&member, weak))
+                }
+                Some(false) => Arc::new(SyncCredential::new(&member, weak)),
+                None => return Err(unsupported_credential(&member).into()),
+            });
+        }
+        if needs_loop && !is_async {
+            return Err(Error::new(
+                Code::CredentialUnsupported,
+                "A member of the chain is async, and the chain is not.",
+                "Pass credentials of azure.identity, or use hubpass.identity.aio.ChainedTokenCredential.",
+            )
+            .into());
+        }
+        let hint = "Take up what one of them says, or put another credential into the chain.";
+        let chain = Chain::new("ChainedTokenCredential", flows, Vec::new(), hint)?;
+        let core = credential::Credential::new(Arc::new(chain), world);
+        Ok(Self { core, references, is_async, needs_loop })
+    }
+
+    /// Whatever identity the machine offers.
+    #[staticmethod]
+    fn default(
+        py: Python<'_>,
+        exclusions: &Bound<'_, PyDict>,
+        options: &Bound<'_, PyDict>,
+        keywords: Keywords<'_>,
+        is_async: bool,
+    ) -> PyResult<Self> {
+        let exclusions = exclusions.iter().filter(|(_, value)| !value.is_none()).map(|(name, value)| {
+            let name = convert::text_argument("exclude_*", &name)?.into_owned();
+            let member = Member::ALL.into_iter().find(|member| member.keyword() == name);
+            let is_excluded = convert::flag(&name, &value)?;
+            Ok(member.map(|member| (member, is_excluded)))
+        });
+        let exclusions: Vec<_> = exclusions.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
+        // A key that is there with None in it says that the environment does not count.
+        let given = |name: &str| -> PyResult<Option<Option<String>>> {
+            Ok(match options.get_item(name)? {
+                Some(value) => Some(text_keyword(name, Some(&value).filter(|value| !value.is_none()))?),
+                None => None,
+            })
+        };
+        let process_timeout = options.get_item("process_timeout")?;
+        let require_envvar = options.get_item("require_envvar")?;
+        let mut chain = DefaultCredential {
+            authority: keywords.authority_text()?,
+            exclusions,
+            managed_identity_client_id: given("managed_identity_client_id")?,
+            workload_identity_client_id: given("workload_identity_client_id")?,
+            workload_identity_tenant_id: given("workload_identity_tenant_id")?.flatten(),
+            additionally_allowed_tenants: keywords.allowed_tenants()?,
+            ..DefaultCredential::default()
+        };
+        if let Some(limit) = process_timeout {
+            chain.process_timeout = process_limit(&limit)?;
+        }
+        if let Some(flag) = require_envvar {
+            chain.require_envvar = convert::flag("require_envvar", &flag)?;
+        }
+        Self::simple(py, &keywords, is_async, |world| Ok(Arc::new(chain.flow(&env::variable, world)?)))
+    }
+
+    /// A token as azure-core's `AccessToken`, or as its `AccessTokenInfo`. Without one in hand a sync credential waits, and
+    /// an async one gives a `PendingAnswer`.
+    #[allow(clippy::too_many_arguments, reason = "one for each option of the public methods, and which of them it is")]
+    fn get_token<'py>(
+        &self,
+        py: Python<'py>,
+        scopes: &Bound<'py, PyTuple>,
+        claims: Option<&Bound<'py, PyAny>>,
+        tenant_id: Option<&Bound<'py, PyAny>>,
+        enable_cae: &Bound<'py, PyAny>,
+        is_info: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let inside = exit::enter(py)?;
+        let scopes = scopes.iter().map(|scope| Ok(convert::text_argument("scopes", &scope)?.into_owned()));
+        let request = TokenRequest {
+            claims: text_keyword("claims", claims)?,
+            tenant_id: text_keyword("tenant_id", tenant_id)?,
+            enable_cae: convert::flag("enable_cae", enable_cae)?,
+            ..TokenRequest::new(scopes.collect::<Result<_>>()?)?
+        };
+        let lend = || caller(py, self.is_async);
+        // What was fetched with claims replaces what is kept without them.
+        let in_hand = if request.claims.is_none() { self.core.in_hand(request.clone(), lend) } else { None };
+        if let Some(outcome) = in_hand {
+            return Given { token: outcome?, is_info }.into_pyobject(py);
+        }
+        let core = Arc::clone(&self.core);
+        let waiting = obtain(core, request, caller(py, self.is_async), is_info);
+        if self.is_async {
+            return Ok(Bound::new(py, PendingAnswer::new(waiting))?.into_any());
+        }
+        let (given, _inside) = bridge::wait(py, inside, waiting)?;
+        given.into_pyobject(py)
+    }
+
+    /// Lets go of connections.
+    fn close(&self) {
+        self.core.close();
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.references.iter().try_for_each(|references| visit.call(references))
+    }
+}
+
+impl Credential {
+    /// What a credential of `hubpass.identity` is over, so that it is never called through Python. A class that is derived
+    /// from one of ours may do things its own way.
+    pub fn unwrapped<'py>(credential: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, Self>>> {
+        let py = credential.py();
+        let module = credential.get_type().module()?;
+        let is_ours =
+            module.to_cow().is_ok_and(|name| name == "hubpass.identity" || name.starts_with("hubpass.identity."));
+        if !is_ours {
+            return Ok(None);
+        }
+        Ok(credential.getattr_opt(intern!(py, "_native"))?.and_then(|native| native.cast_into().ok()))
+    }
+
+    /// The core.
+    pub fn core(&self) -> &Arc<credential::Credential> {
+        &self.core
+    }
+
+    /// Whether a member is a Python credential whose methods are coroutines.
+    pub fn needs_loop(&self) -> bool {
+        self.needs_loop
+    }
+
+    fn make(flow: Arc<dyn Flow>, world: World, references: Vec<Py<References>>, is_async: bool) -> Self {
+        Self { core: credential::Credential::new(flow, world), references, is_async, needs_loop: false }
+    }
+
+    /// A credential that refers to nothing of the application.
+    fn simple(
+        py: Python<'_>,
+        keywords: &Keywords<'_>,
+        is_async: bool,
+        flow: impl FnOnce(&World) -> Result<Arc<dyn Flow>>,
+    ) -> PyResult<Self> {
+        let references = References::new(py, None, None)?;
+        let world = keywords.world(&references)?;
+        Ok(Self::make(flow(&world)?, world, vec![references.unbind()], is_async))
+    }
+
+    fn of_application(
+        py: Python<'_>,
+        name: &'static str,
+        application: Application,
+        keywords: &Keywords<'_>,
+        is_async: bool,
+        prover: impl FnOnce(&World) -> Result<Box<dyn Prover>>,
+    ) -> PyResult<Self> {
+        Self::simple(py, keywords, is_async, |world| {
+            Ok(Arc::new(ApplicationFlow::new(name, application, prover(world)?, world)))
+        })
+    }
+}
+
+/// A token on its way to Python.
+struct Given {
+    token: Arc<Held<AccessToken>>,
+    is_info: bool,
+}
+
+impl<'py> IntoPyObject<'py> for Given {
+    type Target = PyAny;
+    type Output = Bound<'py, PyAny>;
+    type Error = PyErr;
+
+    fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let fetched = self.token.value().fetched();
+        let tokens = py.import(intern!(py, "hubpass.identity._tokens"))?;
+        let text = fetched.token.expose();
+        if self.is_info {
+            tokens.call_method1(intern!(py, "access_token_info"), (text, fetched.expires_on, fetched.refresh_on))
+        } else {
+            tokens.call_method1(intern!(py, "access_token"), (text, fetched.expires_on))
+        }
+    }
+}
+
+async fn obtain(
+    core: Arc<credential::Credential>,
+    request: TokenRequest,
+    caller: Caller,
+    is_info: bool,
+) -> Result<Given> {
+    let token = tokio::time::timeout(WAIT_MAX, core.obtain(request, &caller)).await.map_err(|_| {
+        Error::new(
+            Code::DeadlineExceeded,
+            format!("{} gave no token within {} seconds.", core.name(), WAIT_MAX.as_secs()),
+            "Pass the one credential that is meant, which fails with its own reason.",
+        )
+    })?;
+    Ok(Given { token: token.map_err(Fault::into_error)?, is_info })
+}
+
+/// A text that need not be there.
+fn text_keyword(name: &str, value: Option<&Bound<'_, PyAny>>) -> Result<Option<String>> {
+    value.map(|value| convert::text_argument(name, value).map(std::borrow::Cow::into_owned)).transpose()
+}
+
+/// The seconds that a tool may take.
+fn process_limit(value: &Bound<'_, PyAny>) -> Result<Duration> {
+    let limit = convert::timeout(Some(value)).map_err(|error| {
+        let message = "The argument process_timeout is not a positive number of seconds.";
+        Error::new(error.code(), message, "Pass process_timeout=10 (seconds, up to a day).")
+    })?;
+    Ok(limit.unwrap_or_default())
+}
+
+/// A password as text, or as the bytes of its UTF-8 form.
+fn password_argument(value: &Bound<'_, PyAny>) -> Result<Secret> {
+    let text = match value.cast::<PyBytes>() {
+        Ok(bytes) => String::from_utf8(bytes.as_bytes().to_vec()).ok(),
+        Err(_) => convert::text(value).map(std::borrow::Cow::into_owned),
+    };
+    text.map(Secret::new).ok_or_else(|| {
+        Error::new(
+            Code::InvalidArgument,
+            "The argument password is neither a text nor the bytes of one in UTF-8.",
+            "Pass password=\"...\", or leave it out.",
+        )
+    })
+}
+
+fn certificate_missing(message: &str) -> Error {
+    let hint =
+        "Pass certificate_path=\"/path/to/certificate.pem\", or certificate_data= with the bytes of such a file.";
+    Error::new(Code::InvalidArgument, message, hint)
+}
+
+/// Which identity is meant: azure-identity's two ways of saying it.
+fn user_assigned(
+    client_id: Option<&Bound<'_, PyAny>>,
+    config: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Option<UserAssigned>> {
+    let invalid = |message: &str| {
+        Error::new(
+            Code::InvalidArgument,
+            message,
+            "Pass client_id=\"...\", or identity_config={\"object_id\": \"...\"} or {\"resource_id\": \"/subscriptions/...\"}.",
+        )
+    };
+    let mut found: Vec<UserAssigned> = Vec::new();
+    found.extend(text_keyword("client_id", client_id)?.map(UserAssigned::ClientId));
+    if let Some(config) = config {
+        let config =
+            config.cast::<PyMapping>().map_err(|_| invalid("The argument identity_config is not a mapping."))?;
+        for item in config.items()? {
+            let (name, id): (Bound<'_, PyString>, String) = item
+                .extract()
+                .map_err(|_| invalid("The argument identity_config has something that is not a text."))?;
+            found.push(match name.to_cow()?.as_ref() {
+                "client_id" => UserAssigned::ClientId(id),
+                "object_id" => UserAssigned::ObjectId(id),
+                "resource_id" => UserAssigned::ResourceId(id),
+                _ => return Err(invalid("The argument identity_config has a key that names no kind of id.").into()),
+            });
+        }
+    }
+    if found.len() > 1 {
+        return Err(invalid("More than one user-assigned identity was named.").into());
+    }
+    let identity = found.pop();
+    let is_empty = |identity: &UserAssigned| match identity {
+        UserAssigned::ClientId(id) | UserAssigned::ObjectId(id) | UserAssigned::ResourceId(id) => id.is_empty(),
+    };
+    // An empty client id is what an empty variable gives: the system-assigned identity, as with azure-identity.
+    Ok(identity.filter(|identity| !is_empty(identity)))
+}
