@@ -80,8 +80,8 @@ class SignalRServiceClientBase(ServiceClientBase):
         With ``AccessKey=`` it signs with that key. With ``AuthType=azure.msi`` (managed identity),
         ``AuthType=azure.app`` (``ClientId``, ``TenantId``, and ``ClientSecret`` or ``ClientCertPath``) or
         ``AuthType=azure`` (:class:`hubpass.identity.DefaultAzureCredential`) it uses Entra and needs no key; for any
-        other identity pass a credential to the constructor. A ``ClientCertPath`` beside ``ClientSecret`` is ignored with
-        a warning.
+        other identity pass a credential to the constructor. A ``ClientCertPath`` beside ``ClientSecret`` is ignored
+        with a warning.
 
         The rules are those of ``ConnectionStringParser`` in Azure/azure-signalr, with three differences: a part without
         ``=``, an unknown ``AuthType`` and a misspelt key are refused. Another unknown key is ignored with a warning.
