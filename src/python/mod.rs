@@ -1,6 +1,7 @@
 //! The extension module `hubpass._native`: conversions and waiting, no decisions. It is private; the public classes, their
 //! names, defaults and documentation are Python (`python/hubpass`).
 
+mod backtraces;
 mod bridge;
 mod client_access;
 mod clock;
@@ -66,6 +67,7 @@ mod _native {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         check_interpreter(module.py())?;
+        backtraces::leave_out(module.py())?;
         let shut_down = module.getattr("shut_down")?;
         module.py().import("atexit")?.call_method1("register", (shut_down,))?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))

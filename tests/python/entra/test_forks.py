@@ -238,7 +238,10 @@ print(json.dumps("done"), flush=True)
 
 
 def test_forks_among_the_first_call_of_all(azure: Azure) -> None:
-    """What a process sets up once, TLS and trust among it, may be half done when the child needs it whole."""
+    """What a process sets up once, TLS and trust among it, may be half done when the child needs it whole.
+
+    Nor may an error inside the Azure SDK take a backtrace under a lock of the whole process, whatever the environment.
+    """
     script = (
         preamble(SYNC)
         + FAMILY
@@ -252,5 +255,10 @@ caller.join()
 """
     ).replace("sys.argv[1:]", "sys.argv[1:5]")
     with ThreadPoolExecutor(4) as pool:
-        outcomes = list(pool.map(lambda number: run(script, *arguments(azure), str(number)), range(FORKS // 2)))
+        outcomes = list(
+            pool.map(
+                lambda number: run(script, *arguments(azure), str(number), environment={"RUST_BACKTRACE": "1"}),
+                range(FORKS // 2),
+            )
+        )
     assert outcomes == [Outcome(0, "", "")] * (FORKS // 2)
