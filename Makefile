@@ -139,6 +139,7 @@ bench: setup ## measure against the stated ratios
 	cargo bench --locked --bench sign
 	.ci/install_release_build .venv-bench
 	.venv-bench/bin/python benches/negotiate.py
+	.venv-bench/bin/python benches/routes.py
 	.venv-bench/bin/python benches/import_time.py
 	.venv-bench/bin/python benches/leaks.py
 

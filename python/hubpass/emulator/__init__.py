@@ -17,10 +17,18 @@ from hubpass.emulator.control_records import (
     TemporaryKey,
     WaitTimeoutError,
 )
+from hubpass.emulator.identity_control import IdentityControl
+from hubpass.emulator.identity_records import (
+    Certificate,
+    IdentityEndpoints,
+    ServiceAccountToken,
+    UserAssignedIdentity,
+)
 from hubpass.emulator.process import Emulator, EmulatorError
 
 __all__ = [
     "Application",
+    "Certificate",
     "ClientConnection",
     "ConnectionStrings",
     "ControlClient",
@@ -28,8 +36,12 @@ __all__ = [
     "Emulator",
     "EmulatorError",
     "HeldCall",
+    "IdentityControl",
+    "IdentityEndpoints",
     "JournalEntry",
+    "ServiceAccountToken",
     "State",
     "TemporaryKey",
+    "UserAssignedIdentity",
     "WaitTimeoutError",
 ]

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from hubpass.emulator.permissions import BUILT_IN_ROLES, DEFAULT_ROLES
 
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         roles=() if parsed.no_roles else tuple(parsed.role or DEFAULT_ROLES),
         local_auth_disabled=parsed.disable_local_auth,
         exit_with_parent=parsed.exit_with_parent,
+        arc_directory=parsed.arc_directory,
     )
     try:
         server.run(options)
@@ -108,6 +110,11 @@ def _parser() -> argparse.ArgumentParser:
     roles.add_argument("--no-roles", action="store_true", help="start without any role assignment")
     parser.add_argument("--disable-local-auth", action="store_true", help="refuse the static access keys: Entra only")
     parser.add_argument(
+        "--arc-directory",
+        type=_directory,
+        help="where Azure Arc writes its secrets, such as /var/opt/azcmagent/tokens (default: a directory of this run)",
+    )
+    parser.add_argument(
         "--exit-with-parent",
         action="store_true",
         help="stop when standard input ends, as it does when a parent dies",
@@ -120,6 +127,14 @@ def _port(text: str) -> int:
     if not 0 <= port <= _HIGHEST_PORT:
         raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
     return port
+
+
+def _directory(text: str) -> str:
+    try:
+        Path(text).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"the directory cannot be made: {error.strerror}") from error
+    return text
 
 
 def _seconds(text: str) -> float:

@@ -23,6 +23,7 @@ from hubpass.emulator.control_records import (
     WaitTimeoutError,
     state_of,
 )
+from hubpass.emulator.identity_control import IdentityControl
 
 _REQUEST_SECONDS = 30.0
 _SUCCESS = frozenset({200, 202})
@@ -41,6 +42,11 @@ class ControlClient:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port
         self._token = token
+
+    @property
+    def identity(self) -> IdentityControl:
+        """The part that is about secrets, certificates, federation, IMDS, Azure Arc and the developer tools."""
+        return IdentityControl(lambda path, order: self._request("POST", path, order))
 
     def state(self) -> State:
         """The present state."""
@@ -96,9 +102,14 @@ class ControlClient:
         """The life of Entra tokens from now on; None: an hour, and a day for managed identities."""
         self._request("POST", "/token-lifetime", {"seconds": seconds})
 
-    def add_application(self, *, tenant_id: str | None = None, roles: Iterable[str] = ()) -> Application:
-        """Register another application, in the service's tenant or in another one, with these roles."""
-        order = {"tenant_id": tenant_id, "roles": list(roles)}
+    def add_application(
+        self, *, tenant_id: str | None = None, roles: Iterable[str] = (), multi_tenant: bool = False
+    ) -> Application:
+        """Register another application, in the service's tenant or in another one, with these roles.
+
+        A multi-tenant one can get tokens in every tenant that consents to it (`identity.consent`).
+        """
+        order = {"tenant_id": tenant_id, "roles": list(roles), "multi_tenant": multi_tenant}
         return Application(**self._request("POST", "/applications", order))
 
     def assign_role(self, object_id: str, role: str) -> None:

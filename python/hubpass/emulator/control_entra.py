@@ -108,7 +108,7 @@ class _EntraControl:
         return JSONResponse({"removed": removed})
 
     async def add_application(self, request: Request) -> Response:
-        order = await read_order(request, "tenant_id", "roles")
+        order = {"multi_tenant": False, **await read_order(request, "tenant_id", "roles", "multi_tenant")}
         tenant_id, roles = text_or_none(order, "tenant_id"), texts(order, "roles")
         unknown = set(roles) - set(self._service.permissions.role_names())
         if unknown:
@@ -117,7 +117,7 @@ class _EntraControl:
             tenant_id = None if tenant_id is None else str(uuid.UUID(tenant_id))
         except ValueError:
             raise OrderError("tenant_id must be a GUID") from None
-        application = self._service.directory.add_application(tenant_id)
+        application = self._service.directory.add_application(tenant_id, multi_tenant=flag(order, "multi_tenant"))
         principal = application.principal
         for role in roles:
             self._service.permissions.assign(principal.object_id, role)

@@ -19,6 +19,7 @@ from hubpass.emulator.addresses import is_loopback_name, split_authority
 from hubpass.emulator.connection_strings import key_connection_string
 from hubpass.emulator.connections import CloseOrder, Connection
 from hubpass.emulator.control_entra import entra_control_routes, entra_state
+from hubpass.emulator.control_identity import identity_control_routes
 from hubpass.emulator.control_orders import OrderError, number, order_route, read_order, refusal
 from hubpass.emulator.faults import FaultError, parse_fault
 from hubpass.emulator.service import SERVICE_MODES, Service, log
@@ -45,6 +46,7 @@ def control_plane(service: Service, token: str) -> ASGIApp:
         order_route("/shutdown", "POST", control.shut_down),
         *entra_control_routes(service),
         *web_pubsub_control_routes(service),
+        *identity_control_routes(service),
     ]
     return _Guard(Starlette(routes=routes), token)
 

@@ -35,6 +35,12 @@ FaultRoute = Literal[
     "web_pubsub_group_exists",
     "web_pubsub_user_exists",
     "web_pubsub_close_connection",
+    "imds_token",
+    "arc_token",
+    "az",
+    "azd",
+    "kubernetes_metadata",
+    "kubernetes_keys",
     "*",
 ]
 

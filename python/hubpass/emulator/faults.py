@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from hubpass.emulator.changes import Changes
+from hubpass.emulator.identity_routes import IDENTITY_ROUTE_NAMES
 from hubpass.emulator.routes import ROUTE_NAMES
 from hubpass.emulator.web_pubsub_routes import WEB_PUBSUB_ROUTE_NAMES
 
-_ROUTE_NAMES = (*ROUTE_NAMES, *WEB_PUBSUB_ROUTE_NAMES)
+_ROUTE_NAMES = (*ROUTE_NAMES, *WEB_PUBSUB_ROUTE_NAMES, *IDENTITY_ROUTE_NAMES)
 _LONGEST_DELAY = 3600
 _STATUSES = range(200, 600)
 

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from hubpass.emulator.directory import ManagedIdentity
 from hubpass.emulator.dispatch import Dispatch
+from hubpass.emulator.identity_selection import IdentityNotFoundError, Kind, SelectionError, selected_identity
 from hubpass.emulator.interception import InjectFaults, RecordCalls, call_of
 from hubpass.emulator.routes import IDENTITY_ROUTES, Match
 from hubpass.emulator.service import Service
@@ -21,7 +22,12 @@ from hubpass.emulator.service import Service
 # Azure's infrastructure keeps the tokens of managed identities for a day.
 DEFAULT_LIFETIME = 24 * 3600
 _API_VERSION = "2019-08-01"
-_SELECTORS = ("client_id", "object_id", "principal_id", "mi_res_id")
+_SELECTORS: dict[str, Kind] = {
+    "client_id": "client_id",
+    "object_id": "object_id",
+    "principal_id": "object_id",
+    "mi_res_id": "resource_id",
+}
 _NOT_FOUND = "No User Assigned or Delegated Managed Identity found for specified ClientId/ResourceId/PrincipalId."
 
 
@@ -77,23 +83,13 @@ def _checked(service: Service, request: Request) -> tuple[str, ManagedIdentity]:
 
 
 def _identity(service: Service, request: Request) -> ManagedIdentity:
-    """The system-assigned identity, unless the query names the user-assigned one."""
-    named = [(name, value) for name in _SELECTORS for value in request.query_params.getlist(name)]
-    if not named:
-        return service.directory.system_assigned
-    if len(named) > 1:
-        raise _IdentityError(400, f"Only one of {', '.join(_SELECTORS)} can be used.")
-    name, value = named[0]
-    identity = service.directory.user_assigned
-    own = {
-        "client_id": identity.principal.client_id,
-        "object_id": identity.principal.object_id,
-        "principal_id": identity.principal.object_id,
-        "mi_res_id": identity.resource_id,
-    }[name]
-    if own is None or own.lower() != value.lower():
-        raise _IdentityError(400, _NOT_FOUND)
-    return identity
+    """The system-assigned identity, unless the query names another one."""
+    try:
+        return selected_identity(service.directory, request.query_params, _SELECTORS)[0]
+    except IdentityNotFoundError:
+        raise _IdentityError(400, _NOT_FOUND) from None
+    except SelectionError as error:
+        raise _IdentityError(400, str(error)) from None
 
 
 def _one(request: Request, name: str) -> str:

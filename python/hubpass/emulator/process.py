@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import IO, Any, Literal, final
 
 from hubpass.emulator.control_client import ControlClient
+from hubpass.emulator.identity_records import IdentityEndpoints
 
 _EXIT_SECONDS = 10.0
 _MOST_LOG_LINES = 5_000
@@ -36,8 +37,8 @@ class Emulator:
 
     Beside Azure SignalR Service it plays Azure Web PubSub, at an address and with access keys of its own.
 
-    It has an Entra of its own, whose one application and two managed identities can do everything unless
-    `roles` says otherwise. Entra is reached over https; `ca_file` is the certificate to trust.
+    It has an Entra of its own, whose one application, two managed identities and one developer can do everything
+    unless `roles` says otherwise. Entra is reached over https; `ca_file` is the certificate to trust.
 
     Parameters: `host`, a loopback address (default `127.0.0.1`); `port`, 0 lets the system pick one;
     `service_mode`, `Serverless` (default) or `Default`; `access_key`, the primary key (default: random);
@@ -47,6 +48,7 @@ class Emulator:
     out (default 300); `roles`, the built-in roles of all identities (default: `SignalR Service Owner` and
     `Web PubSub Service Owner`);
     `local_auth_disabled`, whether the static keys are refused (default: no);
+    `arc_directory`, where Azure Arc writes its secrets (default: a directory of this run);
     `start_timeout`, seconds to wait for the emulator to be ready; `show_log`, whether its log goes to this
     process's standard error as well.
 
@@ -68,6 +70,7 @@ class Emulator:
         key_issue_for: float | None = None,
         roles: Sequence[str] | None = None,
         local_auth_disabled: bool = False,
+        arc_directory: str | None = None,
         start_timeout: float = 30.0,
         show_log: bool = False,
     ) -> None:
@@ -91,6 +94,8 @@ class Emulator:
             self._arguments.extend([f"--role={role}" for role in roles] or ["--no-roles"])
         if local_auth_disabled:
             self._arguments.append("--disable-local-auth")
+        if arc_directory is not None:
+            self._arguments.append(f"--arc-directory={arc_directory}")
         self._start_timeout = start_timeout
         self._show_log = show_log
         self._process: subprocess.Popen[str] | None = None
@@ -204,6 +209,11 @@ class Emulator:
     def identity_header(self) -> str:
         """The secret that goes with it, for the environment variable `IDENTITY_HEADER`."""
         return str(self._ready["identity_header"])
+
+    @property
+    def identity(self) -> IdentityEndpoints:
+        """Where IMDS, Azure Arc and the Kubernetes issuer are, and who the developer is."""
+        return IdentityEndpoints(**self._ready["identity"])
 
     @property
     def managed_identity_object_id(self) -> str:

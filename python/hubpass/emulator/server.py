@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -33,9 +34,11 @@ from hubpass.emulator.connection_strings import (
     web_pubsub_key_connection_string,
     web_pubsub_managed_identity_connection_string,
 )
+from hubpass.emulator.control_identity import identity_endpoints
 from hubpass.emulator.control_plane import control_plane
 from hubpass.emulator.data_plane import data_plane
 from hubpass.emulator.entra_endpoint import entra_plane
+from hubpass.emulator.machine_plane import machine_plane
 from hubpass.emulator.managed_identity import identity_plane
 from hubpass.emulator.redaction import RedactingFormatter, Redactor
 from hubpass.emulator.service import Addresses, Service, ServiceMode, Timing, log, new_service
@@ -68,6 +71,7 @@ class Options:
     roles: tuple[str, ...]
     local_auth_disabled: bool
     exit_with_parent: bool
+    arc_directory: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class _Sockets:
     entra: socket.socket
     identity: socket.socket
     web_pubsub: socket.socket
+    machine: socket.socket
 
 
 def run(options: Options) -> None:
@@ -86,7 +91,7 @@ def run(options: Options) -> None:
     redactor = Redactor()
     _log_to_stderr(redactor)
     with contextlib.ExitStack() as stack:
-        ports = (options.port, options.control_port, 0, 0, 0)
+        ports = (options.port, options.control_port, 0, 0, 0, 0)
         bound = [stack.enter_context(contextlib.closing(bind_loopback(options.host, port))) for port in ports]
         certificate = new_server_certificate(options.host)
         ca_file = stack.enter_context(authority_file(certificate))
@@ -104,12 +109,13 @@ async def _serve(options: Options, redactor: Redactor, sockets: _Sockets, tls: s
         sockets.entra: _server(entra_plane(service), tls),
         sockets.identity: _server(identity_plane(service)),
         sockets.web_pubsub: _server(web_pubsub_plane(service)),
+        sockets.machine: _server(machine_plane(service)),
     }
     servers = list(listeners.values())
     serving = [asyncio.ensure_future(server.serve(sockets=[listener])) for listener, server in listeners.items()]
     expiring = asyncio.ensure_future(service.connections.close_expired())
     stopping = asyncio.ensure_future(service.stopping.wait())
-    with _stopping_on_signals(service):
+    with _stopping_on_signals(service), contextlib.closing(service.identity):
         if options.exit_with_parent:
             _stop_at_end_of_input(service)
         listening = asyncio.gather(*(server.listening.wait() for server in servers))
@@ -136,10 +142,13 @@ def _new_service(options: Options, redactor: Redactor, sockets: _Sockets) -> Ser
         entra=_address(options, sockets.entra, "https"),
         identity=_address(options, sockets.identity),
         web_pubsub=_address(options, sockets.web_pubsub),
+        machine=_address(options, sockets.machine),
     )
     service = new_service(addresses, redactor, options.access_key, options.service_mode, options.timing)
     service.temporary_keys.set_policy(options.key_life, options.key_issue_for)
     service.local_auth_disabled = options.local_auth_disabled
+    if options.arc_directory is not None:
+        service.identity.arc.set_directory(Path(options.arc_directory).resolve())
     for principal in service.directory.default_principals():
         for role in options.roles:
             service.permissions.assign(principal.object_id, role)
@@ -170,6 +179,7 @@ def _ready_line(service: Service, control_address: Address, token: str, ca_file:
         "identity_header": service.identity_header,
         "managed_identity_object_id": directory.system_assigned.principal.object_id,
         "managed_identity_connection_string": managed_identity_connection_string(service),
+        "identity": identity_endpoints(service),
         "user_assigned_client_id": user_assigned.principal.client_id,
         "user_assigned_object_id": user_assigned.principal.object_id,
         "user_assigned_resource_id": user_assigned.resource_id,

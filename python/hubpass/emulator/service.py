@@ -16,6 +16,7 @@ from hubpass.emulator.connections import Connections
 from hubpass.emulator.directory import Directory
 from hubpass.emulator.entra_tokens import TokenIssuer
 from hubpass.emulator.faults import Faults
+from hubpass.emulator.identity_state import IdentityState, new_identity_state
 from hubpass.emulator.journal import Journal
 from hubpass.emulator.permissions import Permissions
 from hubpass.emulator.redaction import Redactor
@@ -68,6 +69,7 @@ class Service:
     timing: Timing
     identity_header: str
     web_pubsub: WebPubSub
+    identity: IdentityState
     local_auth_disabled: bool = False
     network_denied: bool = False
     token_lifetime: int | None = None
@@ -76,12 +78,13 @@ class Service:
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the services, Entra and the managed identity endpoint can be reached."""
+    """Where the services, Entra, the managed identity endpoint and what is on a machine can be reached."""
 
     service: Address
     entra: Address
     identity: Address
     web_pubsub: Address
+    machine: Address
 
 
 def new_service(
@@ -114,4 +117,5 @@ def new_service(
         timing=timing or Timing(),
         identity_header=identity_header,
         web_pubsub=new_web_pubsub(addresses.web_pubsub, redactor, clock, changes),
+        identity=new_identity_state(addresses.entra, addresses.machine, clock, redactor),
     )

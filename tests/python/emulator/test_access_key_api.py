@@ -93,7 +93,7 @@ REFUSED: dict[str, tuple[Callable[[Azure], str], str]] = {
         "The audience is invalid",
     ),
     "nearly the audience": (
-        lambda azure: azure.entra_token(scope="https://signalr.azure.com//x/.default"),
+        lambda azure: azure.entra_token(scope="https://signalr.azure.us/.default"),
         "The audience is invalid",
     ),
     "another tenant": (of_another_tenant, "The issuer is invalid"),

@@ -16,7 +16,14 @@ PACKAGE = Path(hubpass.emulator.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 SERVER_PACKAGES = {"cryptography", "msgpack", "starlette", "uvicorn", "typing_extensions", "wsproto"}
 # What `import hubpass.emulator` loads must do without them.
-CLIENT_MODULES = {"__init__.py", "control_client.py", "control_records.py", "process.py"}
+CLIENT_MODULES = {
+    "__init__.py",
+    "control_client.py",
+    "control_records.py",
+    "identity_control.py",
+    "identity_records.py",
+    "process.py",
+}
 
 
 def imported(module: Path) -> set[str]:

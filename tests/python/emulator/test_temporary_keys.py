@@ -204,6 +204,7 @@ def test_the_options_of_the_start() -> None:
             emulator.object_id,
             emulator.managed_identity_object_id,
             emulator.user_assigned_object_id,
+            emulator.identity.developer_object_id,
         }
         key = azure.temporary_key()
         assert azure.negotiate(azure.signed_by(key)).status_code == 200

@@ -15,13 +15,14 @@ from signalr.service_double import WATCHDOG, Answer, Held, ServiceDouble
 CALLS: dict[str, Callable[[Any], Any]] = {
     "negotiate": lambda raw: raw.negotiate("ada"),
     "send_to_all": lambda raw: raw.send_to_all("say"),
+    "add_user_to_group": lambda raw: raw.add_user_to_group("ada", "news"),
     "warm_up": lambda raw: raw.warm_up(),
     "invalidate_key": lambda raw: raw.invalidate_key("kid"),
     "for_hub": lambda raw: raw.for_hub("news"),
 }
 
 # What a closed client does as before.
-HARMLESS = {"close", "status", "from_connection_string"}
+HARMLESS = {"close", "status", "from_connection_string", "from_env"}
 
 
 def test_the_list_of_calls_is_whole(client_kind: ClientKind) -> None:

@@ -195,7 +195,7 @@ print(json.dumps(client.status()["counters"]), flush=True)
         azure.control.release()
         go_on(process)
         counters = read(process)
-    assert counters == {"key_requests": 2, "keys_renewed": 2, "keys_unchanged": 0, "keys_failed": 0}
+    assert counters == {"key_requests": 2, "keys_renewed": 2, "keys_unchanged": 0, "keys_refused": 0, "keys_failed": 0}
     # A grandchild inherits the key that its parent has just fetched.
     assert [life["was_due"] for life in lives] == [True, False, False] * (FORKS // 6)
     assert requests(azure, "token") == 1

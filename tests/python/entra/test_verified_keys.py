@@ -117,7 +117,7 @@ def test_the_key_in_hand_is_dropped_if_it_is_the_one_that_was_refused(client_kin
         ({"status": 404}, "unexpected_response", "signs all the same"),
         ({"status": 401, "headers": LATE}, "unauthorized", "timedatectl set-ntp true"),
         ({"status": 401, "headers": ELSEWHERE}, "unauthorized", "ServerEndpoint="),
-        ({"drop": True}, "connection_failed", "curl -I"),
+        ({"drop": True}, "connection_failed", "server_endpoint="),
     ],
     ids=["network", "outage", "throttled", "elsewhere", "clock", "audience", "broken"],
 )

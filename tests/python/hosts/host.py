@@ -17,7 +17,7 @@ import httpx
 
 from emulator.support import WATCHDOG_SECONDS, Azure
 from hosts.settings import WORKER
-from signalr.scripts import Outcome
+from signalr.scripts import Outcome, environment_of_programs
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def running(
     ``more`` are environment variables.
     """
     found: Mapping[str, str] = {
-        **os.environ,
+        **environment_of_programs(),
         **environment(azure),
         # It finds what the tests find.
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),

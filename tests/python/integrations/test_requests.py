@@ -123,4 +123,4 @@ def test_what_is_no_client(framework: Framework, client: Any) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         framework.make(client, "/chat", authorize=lambda _: "ada")
     assert caught.value.code == "invalid_argument"
-    assert "SignalRServiceClient.from_connection_string" in caught.value.hint
+    assert "SignalRServiceClient.from_env" in caught.value.hint

@@ -1,5 +1,6 @@
 """The local Azure, which has secrets of its own: neither its process, nor its records, nor its log show them."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,10 @@ def process_texts(pid: int) -> list[str]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="this system has no /proc")
-def test_no_secret_is_in_its_arguments_or_environment() -> None:
+def test_no_secret_is_in_its_arguments_or_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The measurement of coverage hands its settings over in base64, which looks like the beginning of a token.
+    for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
+        monkeypatch.delenv(name)
     with Emulator(access_key=KEY) as emulator:
         azure = Azure(emulator)
         texts = process_texts(emulator.pid)

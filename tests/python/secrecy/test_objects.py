@@ -68,6 +68,13 @@ def test_an_answer_gives_its_token_only_on_the_documented_ways(
         assert secrets.find([text])
 
 
+WEB_ENDPOINT = "https://demo.webpubsub.azure.com"
+
+
+def _web_pubsub(key: AzureKeyCredential) -> hubpass.WebPubSubServiceClient:
+    return hubpass.WebPubSubServiceClient(WEB_ENDPOINT, "chat", key)
+
+
 def _makers() -> dict[str, Callable[[], Any]]:
     """For each public class an object that was made with secrets wherever it takes any."""
     errors = [name for name in hubpass.__all__ if name.endswith("Error")]
@@ -77,14 +84,20 @@ def _makers() -> dict[str, Callable[[], Any]]:
         **found,
         "Event": lambda: Event("key_renewed", {"kid": KID}),
         "HubpassWarning": lambda: hubpass.HubpassWarning("message"),
+        "ClientAccessToken": lambda: _web_pubsub(key).get_client_access_token(user_id="ada"),
+        "Forbidden": lambda: hubpass.Forbidden("reason"),
+        "Grant": lambda: hubpass.Grant("ada", claims={"team": 7}),
         "KeyPolicy": lambda: KeyPolicy(lifetime=timedelta(minutes=80)),
         "NegotiationResponse": lambda: SYNC.make(credential=key).negotiate("ada"),
         "SignalRServiceClient": lambda: SYNC.make(credential=key).raw,
+        "WebPubSubNegotiationResponse": lambda: _web_pubsub(key).negotiate("ada"),
+        "WebPubSubServiceClient": lambda: _web_pubsub(key),
         "aio.SignalRServiceClient": lambda: ASYNC.make(credential=key).raw,
+        "aio.WebPubSubServiceClient": lambda: hubpass.aio.WebPubSubServiceClient(WEB_ENDPOINT, "chat", key),
     }
 
 
-WITH_AN_EXIT = {"NegotiationResponse"}
+WITH_AN_EXIT = {"ClientAccessToken", "NegotiationResponse", "WebPubSubNegotiationResponse"}
 """Classes with attributes that give a token, which the test of answers is about."""
 
 

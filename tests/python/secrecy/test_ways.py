@@ -116,6 +116,9 @@ class Proxy:
                 return
             with connection:
                 head = connection.recv(65536).decode("latin-1")
+                if not head:
+                    # Whoever opened the connection had no use for it.
+                    continue
                 first, *lines = head.split("\r\n\r\n")[0].split("\r\n")
                 headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
                 method, target, _ = first.split(" ")

@@ -16,9 +16,11 @@ Sync = hubpass.SignalRServiceClient
 Async = hubpass.aio.SignalRServiceClient
 
 METHODS = (
+    "add_user_to_group",
     "close",
     "for_hub",
     "from_connection_string",
+    "from_env",
     "invalidate_key",
     "negotiate",
     "send_to_all",
@@ -26,7 +28,7 @@ METHODS = (
     "warm_up",
 )
 PROPERTIES = ("application_name", "client_endpoint", "endpoint", "hub", "server_endpoint")
-WAITING = ("close", "invalidate_key", "negotiate", "send_to_all", "warm_up")
+WAITING = ("add_user_to_group", "close", "invalidate_key", "negotiate", "send_to_all", "warm_up")
 
 
 def public_names(of: Any) -> list[str]:

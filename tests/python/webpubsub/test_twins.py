@@ -11,7 +11,16 @@ from hubpass import models
 Sync = hubpass.WebPubSubServiceClient
 Async = hubpass.aio.WebPubSubServiceClient
 
-METHODS = ("close", "for_hub", "from_connection_string", "get_client_access_token", "negotiate", "status", "warm_up")
+METHODS = (
+    "close",
+    "for_hub",
+    "from_connection_string",
+    "from_env",
+    "get_client_access_token",
+    "negotiate",
+    "status",
+    "warm_up",
+)
 PROPERTIES = ("client_endpoint", "endpoint", "hub", "server_endpoint")
 WAITING = ("close", "get_client_access_token", "negotiate", "warm_up")
 
