@@ -87,9 +87,13 @@ test: lint ## run the gates and every test
 	@test -x $(CHROMIUM) || { echo 'test: the browser tests need $(CHROMIUM): sudo apt-get install chromium' >&2; exit 1; }
 	npm --prefix tests/clients test
 
+# The worker of Azure Functions needs it; without it, that one test says so and is skipped. A shim of pyenv may stand for a
+# version that is not chosen, so pyenv's own directories come first.
+PYTHON_OF_FUNCTIONS ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.13*/bin/python3.13) $(shell command -v python3.13))
+
 # A separate environment, because a third of its packages serve nothing else.
 .PHONY: hosts
-hosts: setup .venv-hosts/.installed ## prove the package in more servers, frameworks, task queues and a notebook
+hosts: setup .venv-hosts/.installed $(if $(PYTHON_OF_FUNCTIONS),.venv-functions/.installed) ## prove the package in more servers, frameworks, task queues and a notebook
 	@PIP_QUIET=1 VIRTUAL_ENV=$(CURDIR)/.venv-hosts .venv-hosts/bin/maturin develop --quiet --features python,testing
 	.venv-hosts/bin/pytest --quiet tests/hosts
 
@@ -97,6 +101,12 @@ hosts: setup .venv-hosts/.installed ## prove the package in more servers, framew
 	echo 'setup: .venv-hosts'
 	$(PYTHON) -m venv --clear .venv-hosts
 	.venv-hosts/bin/python $(PIP_INSTALL) --requirement requirements/dev.txt --requirement requirements/hosts.txt
+	touch $@
+
+.venv-functions/.installed: requirements/functions.txt
+	echo 'setup: .venv-functions'
+	$(PYTHON_OF_FUNCTIONS) -m venv --clear .venv-functions
+	.venv-functions/bin/python $(PIP_INSTALL) --requirement requirements/functions.txt
 	touch $@
 
 # Replay one day with HUBPASS_SEED=<seed> cargo test --features testing --test simulation the_day_of_the_seed.
@@ -160,6 +170,8 @@ lock: setup $(VENV)/.installed-release ## resolve the Python locks again and rew
 	  --custom-compile-command 'make lock' --constraint requirements/dev.txt --group release --output-file requirements/release.txt
 	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --python-version 3.10 \
 	  --custom-compile-command 'make lock' --constraint requirements/dev.txt --group hosts --output-file requirements/hosts.txt
+	$(VENV)/bin/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --python-version 3.13 \
+	  --custom-compile-command 'make lock' --constraint requirements/dev.txt --group functions --output-file requirements/functions.txt
 	$(VENV)/bin/python .ci/third_party_notices.py
 
 .PHONY: notices
@@ -168,7 +180,7 @@ notices: ## rewrite THIRD_PARTY_NOTICES after a change of Cargo.lock
 
 .PHONY: clean
 clean: ## remove everything that these targets made in this directory
-	rm -rf target fuzz/artifacts dist .venv .venv-bench .venv-hosts .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf target fuzz/artifacts dist .venv .venv-bench .venv-hosts .venv-functions .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	rm -rf .coverage*
 	rm -rf tests/clients/node_modules examples/chat/node_modules
 	rm -f python/hubpass/_native.abi3.so

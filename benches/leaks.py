@@ -1,8 +1,9 @@
 """What a process still has after a million negotiations and a thousand clients: threads, open files and memory.
 
-Reproduce with ``make bench``, or with a release build of hubpass: ``python benches/leaks.py``. Each client gets a
-temporary key from the local Azure, which is a process of its own, signs with it, sends, and is closed or dropped. The
-process fails if anything has grown beyond its bound. Needs ``/proc`` (Linux).
+Reproduce with ``make bench``, or with a release build of hubpass: ``python benches/leaks.py``. Each client of SignalR
+gets a temporary key from the local Azure, which is a process of its own, signs with it and sends; each of Web PubSub
+has a token generated. Then it is closed or dropped. The process fails if anything has grown beyond its bound.
+Needs ``/proc`` (Linux).
 """
 
 import argparse
@@ -12,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -105,12 +107,17 @@ def collect_now_and_then(number: int) -> None:
         gc.collect()
 
 
-def use_clients(make: Callable[..., hubpass.SignalRServiceClient]) -> Callable[[int], None]:
+AnyClient = hubpass.SignalRServiceClient | hubpass.WebPubSubServiceClient
+AnyAsyncClient = hubpass.aio.SignalRServiceClient | hubpass.aio.WebPubSubServiceClient
+
+
+def use_clients(make: Callable[..., AnyClient]) -> Callable[[int], None]:
     def work(count: int) -> None:
         for number in range(count):
             client = Owner(make).client
             client.negotiate("ada")
-            client.send_to_all("say", number)
+            if isinstance(client, hubpass.SignalRServiceClient):
+                client.send_to_all("say", number)
             client.for_hub("news").negotiate(anonymous=True)
             # Every other client is dropped without a word.
             if number % 2:
@@ -120,11 +127,12 @@ def use_clients(make: Callable[..., hubpass.SignalRServiceClient]) -> Callable[[
     return work
 
 
-def use_aio_clients(make: Callable[..., hubpass.aio.SignalRServiceClient]) -> Callable[[int], None]:
+def use_aio_clients(make: Callable[..., AnyAsyncClient]) -> Callable[[int], None]:
     async def use(number: int) -> None:
         client = Owner(make).client
         await client.negotiate("ada")
-        await client.send_to_all("say", number)
+        if isinstance(client, hubpass.aio.SignalRServiceClient):
+            await client.send_to_all("say", number)
         await client.for_hub("news").negotiate(anonymous=True)
         if number % 2:
             await client.close()
@@ -148,20 +156,26 @@ def main() -> bool:
     with Emulator() as azure, closing(hubpass.SignalRServiceClient.from_connection_string(text, "chat")) as client:
         options: dict[str, Any] = {"authority": azure.authority, "ca_file": azure.ca_file}
 
-        def make(**more: Any) -> hubpass.SignalRServiceClient:
-            entra = azure.entra_connection_string
-            return hubpass.SignalRServiceClient.from_connection_string(entra, "chat", **options, **more)
+        def make(client_class: Any, entra: str) -> Callable[..., Any]:
+            return partial(client_class.from_connection_string, entra, "chat", **options)
 
-        def make_aio(**more: Any) -> hubpass.aio.SignalRServiceClient:
-            entra = azure.entra_connection_string
-            return hubpass.aio.SignalRServiceClient.from_connection_string(entra, "chat", **options, **more)
-
+        signalr, web_pubsub = azure.entra_connection_string, azure.web_pubsub_entra_connection_string
         aio_client = hubpass.aio.SignalRServiceClient.from_connection_string(text, "chat")
         met = [
             growth_is_bounded("negotiations", counts.negotiations, negotiate_often(client)),
             growth_is_bounded("awaited negotiations", counts.awaits, await_often(aio_client)),
-            growth_is_bounded("clients", counts.clients, use_clients(make)),
-            growth_is_bounded("async clients", counts.clients, use_aio_clients(make_aio)),
+            growth_is_bounded("clients", counts.clients, use_clients(make(hubpass.SignalRServiceClient, signalr))),
+            growth_is_bounded(
+                "async clients", counts.clients, use_aio_clients(make(hubpass.aio.SignalRServiceClient, signalr))
+            ),
+            growth_is_bounded(
+                "clients of Web PubSub", counts.clients, use_clients(make(hubpass.WebPubSubServiceClient, web_pubsub))
+            ),
+            growth_is_bounded(
+                "async clients of Web PubSub",
+                counts.clients,
+                use_aio_clients(make(hubpass.aio.WebPubSubServiceClient, web_pubsub)),
+            ),
         ]
     return all(met)
 

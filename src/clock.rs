@@ -59,17 +59,35 @@ impl Now {
     }
 }
 
-/// How far the clocks of clients with a service on this machine are ahead, in milliseconds.
-static LOCAL_AHEAD: AtomicU64 = AtomicU64::new(0);
+/// How far the clocks of clients with a service on this machine are ahead, in milliseconds: the one that tokens speak of,
+/// and the one that nobody can set.
+static LOCAL_WALL_AHEAD: AtomicU64 = AtomicU64::new(0);
+static LOCAL_BOOT_AHEAD: AtomicU64 = AtomicU64::new(0);
 
 /// Lets time pass for every client of this process whose service is on this machine: for tests of applications, which are
-/// built as they are in production. Time only passes; no clock is ever set back, and none of a real service is touched.
-/// Says how far ahead they are now.
+/// built as they are in production. Time only passes, and no client of a real service notices. Says how far ahead they are
+/// now.
 pub fn advance_local(by: Duration) -> Duration {
+    add(&LOCAL_BOOT_AHEAD, by);
+    add(&LOCAL_WALL_AHEAD, by)
+}
+
+/// Lets the same clients begin anew: they show the machine's time again, and whatever they hold has become older by this
+/// much. Nothing that they hold comes from the future then, because the clock that nobody can set has only gone on.
+pub fn renew_local(by: Duration) {
+    add(&LOCAL_BOOT_AHEAD, by);
+    LOCAL_WALL_AHEAD.store(0, Ordering::SeqCst);
+}
+
+fn add(ahead: &AtomicU64, by: Duration) -> Duration {
     let by = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
-    let ahead = LOCAL_AHEAD.load(Ordering::SeqCst).saturating_add(by);
-    LOCAL_AHEAD.store(ahead, Ordering::SeqCst);
-    Duration::from_millis(ahead)
+    let sum = ahead.load(Ordering::SeqCst).saturating_add(by);
+    ahead.store(sum, Ordering::SeqCst);
+    Duration::from_millis(sum)
+}
+
+fn read(ahead: &AtomicU64) -> Duration {
+    Duration::from_millis(ahead.load(Ordering::SeqCst))
 }
 
 /// Where readings come from.
@@ -90,10 +108,10 @@ impl Clock {
     /// the honest outcome.
     pub fn now(&self) -> Now {
         match self {
-            Self::Local => {
-                let ahead = Duration::from_millis(LOCAL_AHEAD.load(Ordering::SeqCst));
-                Now { wall: wall_clock().saturating_add(ahead), boot: boot_clock().saturating_add(ahead) }
-            }
+            Self::Local => Now {
+                wall: wall_clock().saturating_add(read(&LOCAL_WALL_AHEAD)),
+                boot: boot_clock().saturating_add(read(&LOCAL_BOOT_AHEAD)),
+            },
             Self::System => Now { wall: wall_clock(), boot: boot_clock() },
             #[cfg(feature = "testing")]
             Self::Manual(clock) => clock.now(),
@@ -152,5 +170,9 @@ mod tests {
         let after = (Clock::Local.now(), Clock::System.now());
         assert!(after.0.age_of(before.0) >= Duration::from_secs(3600));
         assert!(after.1.age_of(before.1) < Duration::from_secs(3600));
+        renew_local(Duration::from_secs(7200));
+        let anew = (Clock::Local.now(), Clock::System.now());
+        assert!(anew.0.unix_seconds() - anew.1.unix_seconds() <= 1, "it shows the machine's time again");
+        assert!(anew.0.age_of(after.0) >= Duration::from_secs(7200), "and has not gone back");
     }
 }

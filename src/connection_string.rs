@@ -139,7 +139,7 @@ impl ConnectionString {
             server_endpoint: fields.endpoint(Property::ServerEndpoint, "ServerEndpoint")?,
             auth: fields.auth()?,
             version,
-            warnings: fields.warnings,
+            warnings: fields.all_warnings(),
         })
     }
 
@@ -275,6 +275,16 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// What is ignored: keys that nobody knows, and a certificate beside a secret, which Microsoft's SDK prefers.
+    fn all_warnings(mut self) -> Vec<String> {
+        if self.get(Property::ClientCert).is_some() && self.get(Property::ClientSecret).is_some() {
+            self.warnings.push(
+                "The connection string has ClientSecret and ClientCertPath; the certificate is ignored.".to_owned(),
+            );
+        }
+        self.warnings
+    }
+
     fn managed_identity(&self) -> Auth {
         match self.get(Property::ClientId) {
             Some(client_id) => Auth::ManagedIdentityUser { client_id: client_id.to_owned() },
@@ -372,6 +382,16 @@ mod tests {
         let parsed = ConnectionString::parse("Endpoint=https://a;AccessKey=k;FavouriteColour=blue").unwrap();
         assert_eq!(parsed.warnings.len(), 1);
         assert!(parsed.warnings[0].contains("FavouriteColour") && !parsed.warnings[0].contains("blue"));
+    }
+
+    #[test]
+    fn a_secret_is_preferred_to_a_certificate_and_said_to_be() {
+        let application = "Endpoint=https://a;AuthType=azure.app;ClientId=i;TenantId=t;ClientSecret=s";
+        let parsed = ConnectionString::parse(&format!("{application};ClientCert=/canary")).unwrap();
+        assert_eq!(parsed.auth.kind(), "client_secret");
+        let [warning] = &*parsed.warnings else { panic!("{:?}", parsed.warnings) };
+        assert!(warning.contains("ClientCertPath; the certificate is ignored") && !warning.contains("canary"));
+        assert!(ConnectionString::parse(application).unwrap().warnings.is_empty());
     }
 
     #[test]

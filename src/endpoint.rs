@@ -102,6 +102,9 @@ impl Endpoint {
         if !url.username().is_empty() || url.password().is_some() || text.contains('@') {
             return Err(EndpointFault("it must not hold a user name or a password"));
         }
+        if url.host_str().is_none_or(|host| !is_host(host)) {
+            return Err(EndpointFault("its host is neither a name nor an address"));
+        }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(EndpointFault("it must not have a query or a fragment"));
         }
@@ -148,6 +151,10 @@ impl Endpoint {
     }
 
     /// Whether the endpoint is on this machine, where plain http is no risk.
+    ///
+    /// Of the names only `localhost` itself counts. That `localhost.` and what ends in `.localhost` are this machine too is
+    /// a rule for those who resolve names (RFC 6761 section 6.3), and not all follow it: where they ask the DNS, whoever
+    /// answers would be sent tokens over plain http.
     pub fn is_loopback(&self) -> bool {
         match self.url.host() {
             Some(Host::Domain(name)) => name == "localhost",
@@ -184,6 +191,19 @@ impl Endpoint {
     pub fn is_private(&self) -> bool {
         self.url.scheme() == "https" || self.is_loopback()
     }
+}
+
+/// Whether a host that the URL standard has read can be one. That standard lets characters pass that no name in the DNS or in
+/// a file of hosts has (RFC 1123 section 2.1; underscores are common inside of networks).
+fn is_host(host: &str) -> bool {
+    const NAME_MAX: usize = 253;
+    const LABEL_MAX: usize = 63;
+    let is_label = |label: &str| {
+        (1..=LABEL_MAX).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    let name = host.strip_suffix('.').unwrap_or(host);
+    host.starts_with('[') || (name.len() <= NAME_MAX && name.split('.').all(is_label))
 }
 
 impl fmt::Debug for Endpoint {
@@ -358,6 +378,19 @@ mod tests {
         {
             assert!(Endpoint::parse(text).is_err(), "{text}");
         }
+        for text in
+            ["https://a%3Bb", "https://a;b", "https://a..b", "https://.a", "https://*.a", "https://a'b", "https://a,b"]
+        {
+            assert_eq!(
+                Endpoint::parse(text),
+                Err(EndpointFault("its host is neither a name nor an address")),
+                "{text}"
+            );
+        }
+        let label = "a".repeat(63);
+        assert!(Endpoint::parse(&format!("https://{label}.a_b-c.example.")).is_ok());
+        assert!(Endpoint::parse(&format!("https://{label}a.example")).is_err());
+        assert!(Endpoint::parse(&format!("https://{0}.{0}.{0}.{0}", label)).is_err());
         for text in ["https://u@a", "https://u:p@a", "https://a?b", "https://a/#c", "https://@a"] {
             assert!(Endpoint::parse(text).is_err(), "{text}");
         }
@@ -367,6 +400,9 @@ mod tests {
     fn knows_what_stays_on_this_machine() {
         for text in ["http://localhost:1", "http://127.0.0.9", "http://[::1]", "http://[::ffff:127.0.0.1]"] {
             assert!(endpoint(text).is_private(), "{text}");
+        }
+        for text in ["http://localhost.", "http://a.localhost", "http://a.localhost."] {
+            assert!(!endpoint(text).is_private(), "{text}");
         }
         for text in ["http://localhost.example.com", "http://10.0.0.1", "http://[::2]", "http://aaa"] {
             assert!(!endpoint(text).is_private(), "{text}");

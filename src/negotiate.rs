@@ -1,5 +1,6 @@
 //! The answer to `POST /negotiate`: where a client goes and the token that lets it in.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -204,13 +205,24 @@ impl<'a> Negotiation<'a> {
     }
 }
 
+/// How many characters of a claim's name an error shows. Long names are URIs, whose beginnings tell them apart.
+const NAME_SHOWN: usize = 64;
+
 /// The error for a token that is too long. `sizes` are the parts of it by name, with their characters in the token.
 pub fn token_too_long(message: String, remedy: &str, mut sizes: Vec<(String, usize)>) -> Error {
     sizes.sort_by_key(|&(_, size)| std::cmp::Reverse(size));
     let largest: Vec<String> =
-        sizes.iter().take(LARGEST_NAMED).map(|(name, size)| format!("{name} ({size})")).collect();
+        sizes.iter().take(LARGEST_NAMED).map(|(name, size)| format!("{} ({size})", shown(name))).collect();
     let hint = format!("Pass {remedy}; the largest, with their characters in the token, are: {}.", largest.join(", "));
     Error::new(Code::TokenTooLong, message, hint)
+}
+
+/// A name as errors show it.
+fn shown(name: &str) -> Cow<'_, str> {
+    match name.char_indices().nth(NAME_SHOWN) {
+        Some((end, _)) => format!("{}...", &name[..end]).into(),
+        None => name.into(),
+    }
 }
 
 /// A signed token and what is known of it.

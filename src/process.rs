@@ -17,10 +17,16 @@ use crate::error::{Code, Error, Result};
 use crate::random;
 use crate::world::Pending;
 
+/// Tells the id of the process that it is called in, to those who outlive every borrow of a place.
+pub type Whereabouts = Arc<dyn Fn() -> u32 + Send + Sync>;
+
 /// Which process asks, its luck and its threads. Simulations have their own.
 pub trait Place: Send + Sync {
     /// The process id.
     fn process(&self) -> u32;
+
+    /// The same to be kept, for what has to know when it is dropped whether it was inherited.
+    fn whereabouts(&self) -> Whereabouts;
 
     /// A random number from 0 up to 1.
     fn random(&self) -> f64;
@@ -41,6 +47,10 @@ impl Place for ThisProcess {
         process_id()
     }
 
+    fn whereabouts(&self) -> Whereabouts {
+        Arc::new(process_id)
+    }
+
     fn random(&self) -> f64 {
         random::fraction()
     }
@@ -51,6 +61,22 @@ impl Place for ThisProcess {
 
     fn spawn(&self, task: Pending<'static, ()>) -> Result<()> {
         current()?.spawn(task).map(drop)
+    }
+}
+
+/// The process in which something began that only goes on there.
+#[derive(Clone, Copy, Debug)]
+pub struct Birthplace(u32);
+
+impl Birthplace {
+    /// The process that we are in.
+    pub fn here() -> Self {
+        Self(process_id())
+    }
+
+    /// Whether we are still in it, and not in a forked child.
+    pub fn is_here(self) -> bool {
+        self.0 == process_id()
     }
 }
 
@@ -210,6 +236,15 @@ pub fn shut_down(grace: Duration) {
     if let Some(state) = CURRENT.load().as_deref().filter(|state| state.id == id) {
         stop(state, grace);
     }
+}
+
+/// The error of a call that a forked child has inherited in the middle: what it waits for goes on in the parent alone.
+pub fn inherited() -> Error {
+    Error::new(
+        Code::ClientClosed,
+        "The call was begun by the parent of this process.",
+        "Call again in the forked child, or end it with os._exit().",
+    )
 }
 
 /// The error of a call that comes when the process ends.

@@ -10,7 +10,7 @@ use arc_swap::ArcSwap;
 
 use crate::clock::Now;
 use crate::error::Result;
-use crate::process::Place;
+use crate::process::{Place, Whereabouts};
 use crate::world::Pending;
 
 /// A clock that stands until it is moved. It has no lock, because a child that is forked while another thread reads the
@@ -43,7 +43,7 @@ impl ManualClock {
 /// A process of a simulation: an id that can change as after a fork, luck from a seed, and tasks that run when they are
 /// told to.
 pub struct SimulatedProcess {
-    id: AtomicU32,
+    id: Arc<AtomicU32>,
     luck: Luck,
     tasks: Mutex<Vec<Pending<'static, ()>>>,
 }
@@ -68,7 +68,7 @@ impl SimulatedProcess {
     }
 
     fn with_luck(id: u32, luck: Luck) -> Self {
-        Self { id: AtomicU32::new(id), luck, tasks: Mutex::default() }
+        Self { id: Arc::new(AtomicU32::new(id)), luck, tasks: Mutex::default() }
     }
 
     /// Goes on as another process, as a child does after a fork: the tasks of its parent are not in it.
@@ -109,6 +109,11 @@ impl SimulatedProcess {
 impl Place for SimulatedProcess {
     fn process(&self) -> u32 {
         self.id.load(Ordering::SeqCst)
+    }
+
+    fn whereabouts(&self) -> Whereabouts {
+        let id = Arc::clone(&self.id);
+        Arc::new(move || id.load(Ordering::SeqCst))
     }
 
     /// SplitMix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014).

@@ -6,7 +6,7 @@ use hubpass::Code;
 use hubpass::endpoint::{ApplicationName, Endpoint, Endpoints, Hub, HubAddress};
 use hubpass::rest::signalr::{Message, send_to_all};
 use hubpass::secret::Secret;
-use url::{Url, form_urlencoded};
+use url::{Host, Url, form_urlencoded};
 
 use super::canary;
 
@@ -94,11 +94,19 @@ fn check_refused(text: &str) {
 
 fn is_plain(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https")
-        && url.has_host()
+        && url.host().is_some_and(|host| is_host(&host))
         && url.username().is_empty()
         && url.password().is_none()
         && url.query().is_none()
         && url.fragment().is_none()
+}
+
+/// An address, or labels of 1 to 63 letters, digits, hyphens and underscores, 253 characters in all; a last dot is no label.
+fn is_host(host: &Host<&str>) -> bool {
+    let Host::Domain(name) = host else { return true };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let is_other = |c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c));
+    !name.contains(is_other) && name.len() < 254 && name.split('.').all(|label| !label.is_empty() && label.len() < 64)
 }
 
 fn check_hub(text: &str) -> Option<Hub> {

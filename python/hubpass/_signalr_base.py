@@ -58,7 +58,7 @@ class SignalRServiceClientBase(ServiceClientBase):
             # Error reporters show the variables of each frame of a traceback; no key may be among those of this one,
             # wherever it was passed by mistake.
             del endpoint, hub, credential, client_endpoint, server_endpoint, keywords
-            del application_name, ca_file, key_policy, on_event, scope, timeout
+            del application_name, ca_file, key_policy, on_event, scope, timeout, verify_keys
 
     @classmethod
     def from_connection_string(
@@ -80,7 +80,8 @@ class SignalRServiceClientBase(ServiceClientBase):
         With ``AccessKey=`` it signs with that key. With ``AuthType=azure.msi`` (managed identity),
         ``AuthType=azure.app`` (``ClientId``, ``TenantId``, and ``ClientSecret`` or ``ClientCertPath``) or
         ``AuthType=azure`` (:class:`hubpass.identity.DefaultAzureCredential`) it uses Entra and needs no key; for any
-        other identity pass a credential to the constructor.
+        other identity pass a credential to the constructor. A ``ClientCertPath`` beside ``ClientSecret`` is ignored
+        with a warning.
 
         The rules are those of ``ConnectionStringParser`` in Azure/azure-signalr, with three differences: a part without
         ``=``, an unknown ``AuthType`` and a misspelt key are refused. Another unknown key is ignored with a warning.
@@ -121,7 +122,7 @@ class SignalRServiceClientBase(ServiceClientBase):
         finally:
             # As in the constructor.
             del connection_string, hub, keywords
-            del application_name, authority, ca_file, key_policy, on_event, scope, timeout
+            del application_name, authority, ca_file, key_policy, on_event, scope, timeout, verify_keys
         return client
 
     @classmethod
@@ -182,7 +183,7 @@ class SignalRServiceClientBase(ServiceClientBase):
         finally:
             # As in the constructor.
             del hub, credential, keywords
-            del application_name, authority, ca_file, key_policy, on_event, scope, timeout
+            del application_name, authority, ca_file, key_policy, on_event, scope, timeout, verify_keys
         return client
 
     def status(self) -> ClientStatus:

@@ -105,7 +105,8 @@ class WebPubSubServiceClientBase(ServiceClientBase):
         With ``AccessKey=`` it signs with that key. With ``AuthType=azure.msi`` (managed identity),
         ``AuthType=azure.app`` (``ClientId``, ``TenantId``, and ``ClientSecret`` or ``ClientCertPath``) or
         ``AuthType=azure`` (:class:`hubpass.identity.DefaultAzureCredential`) it uses Entra and needs no key; for any
-        other identity pass a credential to the constructor.
+        other identity pass a credential to the constructor. A ``ClientCertPath`` beside ``ClientSecret`` is ignored
+        with a warning.
 
         The rules are those of Microsoft's SDK (azure-messaging-webpubsubservice 1.3), which has no ``AuthType``. A key
         that stands twice or is misspelt is refused; another unknown key is ignored with a warning.

@@ -8,6 +8,7 @@ use crate::credential::{Caller, Fault, Tokens};
 use crate::endpoint::{Endpoints, Service};
 use crate::error::{Code, Error, Result};
 use crate::observe::Event;
+use crate::rest::proxy::Proxy;
 use crate::rest::{Answer, Operation, Proof, Unsigned};
 use crate::world::World;
 
@@ -44,7 +45,9 @@ impl Core {
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let limit = timeout.unwrap_or(self.timeout);
-        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(deadline_exceeded(what, limit)))
+        tokio::time::timeout(limit, work)
+            .await
+            .unwrap_or_else(|_| Err(deadline_exceeded(what, limit, self.world.transport.proxy_taken())))
     }
 
     /// The same for an operation, whose failure, and the success that ends it, the observer is told of.
@@ -121,10 +124,14 @@ impl Closing {
     }
 }
 
-fn deadline_exceeded(operation: &str, limit: Duration) -> Error {
+fn deadline_exceeded(operation: &str, limit: Duration, proxy: Option<&Proxy>) -> Error {
+    let by_way_of = proxy.map(|Proxy { address, variable, .. }| format!(" by way of the proxy {address} ({variable})"));
     Error::new(
         Code::DeadlineExceeded,
         format!("{operation} took longer than {} seconds.", limit.as_secs_f64()),
-        "Pass a longer timeout= (seconds) to the call or to the client, or check the network to the endpoint.",
+        format!(
+            "Pass a longer timeout= (seconds) to the call or to the client, or check the network to the endpoint{}.",
+            by_way_of.unwrap_or_default()
+        ),
     )
 }

@@ -261,6 +261,12 @@ impl WebPubSubClient {
     }
 }
 
+impl Drop for WebPubSubClient {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 /// A token for a client.
 pub struct ClientToken {
     /// The token. It is a secret until it expires.

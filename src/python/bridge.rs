@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use tokio::task::AbortHandle;
 
 use crate::error::Result;
-use crate::process;
+use crate::process::{self, Birthplace};
 use crate::python::errors::to_exception;
 use crate::python::exit::{self, Inside};
 
@@ -32,6 +32,7 @@ pub fn wait<T: Send + 'static>(
         let _ = sender.send(future.await);
     })?;
     drop(inside);
+    let birthplace = Birthplace::here();
     loop {
         // The receiver moves in and out, because only one thread at a time may hold it.
         let (outcome, returned) = py.detach(move || (receiver.recv_timeout(SIGNAL_INTERVAL), receiver));
@@ -41,7 +42,15 @@ pub fn wait<T: Send + 'static>(
                 let inside = exit::enter(py)?;
                 return Ok((outcome?, inside));
             }
-            Err(RecvTimeoutError::Timeout) => py.check_signals().inspect_err(|_| task.abort())?,
+            Err(RecvTimeoutError::Timeout) => {
+                let signalled = py.check_signals();
+                // The handler of a signal may have forked.
+                if !birthplace.is_here() {
+                    signalled?;
+                    return Err(process::inherited().into());
+                }
+                signalled.inspect_err(|_| task.abort())?;
+            }
             Err(RecvTimeoutError::Disconnected) => {
                 let _inside = exit::enter(py)?;
                 return Err(process::exiting().into());
@@ -72,7 +81,7 @@ where
             }
         });
     })?;
-    Ok(Flight { task })
+    Ok(Flight { task, birthplace: Birthplace::here() })
 }
 
 fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Result<AbortHandle> {
@@ -111,12 +120,16 @@ impl PendingAnswer {
 #[pyclass(frozen, module = "hubpass._native")]
 pub struct Flight {
     task: AbortHandle,
+    birthplace: Birthplace,
 }
 
 #[pymethods]
 impl Flight {
-    /// Drops the future; nothing is delivered any more.
+    /// Drops the future; nothing is delivered any more. A forked child that closes an inherited coroutine leaves its
+    /// parent's task alone.
     fn cancel(&self) {
-        self.task.abort();
+        if self.birthplace.is_here() {
+            self.task.abort();
+        }
     }
 }

@@ -13,6 +13,7 @@ use crate::credential::exchange::{Proof, Prover};
 use crate::credential::flow::Flow;
 use crate::credential::{Caller, CallerContext, Fault, FetchedToken, TokenRequest};
 use crate::error::{Code, Error};
+use crate::process::Birthplace;
 use crate::python::exit;
 use crate::python::references::WeakReferences;
 use crate::secret::Secret;
@@ -311,16 +312,27 @@ pub struct TokenDelivery {
     sender: Mutex<Option<oneshot::Sender<Result<FetchedToken, Error>>>>,
     name: String,
     scope: String,
+    birthplace: Birthplace,
 }
 
 impl TokenDelivery {
     fn new(sender: oneshot::Sender<Result<FetchedToken, Error>>, name: &str, scope: &str) -> Self {
-        Self { sender: Mutex::new(Some(sender)), name: name.to_owned(), scope: scope.to_owned() }
+        let (name, scope, birthplace) = (name.to_owned(), scope.to_owned(), Birthplace::here());
+        Self { sender: Mutex::new(Some(sender)), name, scope, birthplace }
+    }
+
+    fn take(&self) -> Option<oneshot::Sender<Result<FetchedToken, Error>>> {
+        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        if self.birthplace.is_here() {
+            return Some(sender);
+        }
+        // Who waits is a task of the parent; to drop the sender would be to wake it.
+        std::mem::forget(sender);
+        None
     }
 
     fn send(&self, outcome: Result<FetchedToken, Error>) {
-        let sender = self.sender.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(sender) = sender {
+        if let Some(sender) = self.take() {
             // Nobody waits any more: the token is lost, as it is to a cancelled caller.
             let _ = sender.send(outcome);
         }
@@ -357,7 +369,13 @@ impl TokenDelivery {
 
     /// Says that nothing will come, unless something has come already.
     fn abandon(&self) {
-        drop(self.sender.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.take());
+    }
+}
+
+impl Drop for TokenDelivery {
+    fn drop(&mut self) {
+        drop(self.take());
     }
 }
 

@@ -36,6 +36,8 @@ mod _native {
     #[pymodule_export]
     use super::clock::advance_local_clocks;
     #[pymodule_export]
+    use super::clock::renew_local_clocks;
+    #[pymodule_export]
     use super::connection_string::ParsedConnectionString;
     #[pymodule_export]
     use super::connection_string::parse_connection_string;

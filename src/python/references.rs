@@ -63,8 +63,12 @@ impl References {
         self.key.store(Some(Arc::new(key.into_any().unbind())));
     }
 
-    /// The credential's key, if its owner has replaced it since the last look.
-    pub fn replaced_key(&self, py: Python<'_>) -> PyResult<Option<SigningKey>> {
+    /// Hands out the credential's key if its owner has replaced it since the last look.
+    pub fn follow_credential(&self, py: Python<'_>, replace: impl FnOnce(SigningKey)) -> PyResult<()> {
+        self.replaced_key(py).map(|replaced| replaced.map_or((), replace))
+    }
+
+    fn replaced_key(&self, py: Python<'_>) -> PyResult<Option<SigningKey>> {
         let (seen, credential) = (self.key.load(), self.credential.load());
         // A client of a connection string has neither; to one that is being collected, what it holds is good enough.
         let (Some(seen), Some(credential)) = (&*seen, &*credential) else { return Ok(None) };

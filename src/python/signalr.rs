@@ -227,6 +227,7 @@ impl SignalRClient {
     }
 
     fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let _inside = exit::enter(py)?;
         let status = PyDict::new(py);
         let keys = self.client.status();
         status.set_item("ready", self.client.is_ready(keys.as_ref()))?;
@@ -292,10 +293,7 @@ impl SignalRClient {
 
     /// Takes a new key from the credential if its owner has replaced it since the last look.
     fn follow_credential(&self, py: Python<'_>) -> PyResult<()> {
-        if let Some(key) = self.references.get().replaced_key(py)? {
-            self.client.set_access_key(key);
-        }
-        Ok(())
+        self.references.get().follow_credential(py, |key| self.client.set_access_key(key))
     }
 
     fn sending(

@@ -90,6 +90,7 @@ impl WebPubSubClient {
 
     /// A client for another hub that shares this one's credential and connections.
     fn for_hub(&self, py: Python<'_>, hub: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let _inside = exit::enter(py)?;
         self.client.check_open()?;
         let client = self.client.for_hub(Hub::keeping_case(&convert::text_argument("hub", hub)?)?);
         let references = self.references.clone_ref(py);
@@ -221,10 +222,7 @@ impl WebPubSubClient {
 
     /// Takes a new key from the credential if its owner has replaced it since the last look.
     fn follow_credential(&self, py: Python<'_>) -> PyResult<()> {
-        if let Some(key) = self.references.get().replaced_key(py)? {
-            self.client.set_access_key(key);
-        }
-        Ok(())
+        self.references.get().follow_credential(py, |key| self.client.set_access_key(key))
     }
 
     fn answer<'py>(

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::clock::Now;
 use crate::error::Error;
-use crate::process::Place;
+use crate::process::{Place, Whereabouts};
 use crate::refresh::shim::{AtomicU64, Mutex, MutexGuard, Ordering, PoisonError, Slot};
 
 /// When something that is held has to be renewed, and how long it is good. Counted from the moment its request was sent,
@@ -129,6 +129,7 @@ struct Inner<T> {
 /// What belongs to one process.
 struct Flights {
     process: u32,
+    whereabouts: Whereabouts,
     state: Mutex<State>,
 }
 
@@ -168,6 +169,21 @@ impl Flights {
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code that can panic runs under the lock, and a torn state could not be worse than a refusal for ever.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether they came here by a fork. Their lock may then be taken for ever, and those who wait are of no runtime that
+    /// is alive.
+    fn are_inherited(&self) -> bool {
+        (self.whereabouts)() != self.process
+    }
+}
+
+impl Drop for Flights {
+    fn drop(&mut self) {
+        if self.are_inherited() {
+            // To drop the wakers would be to touch the tasks of the parent.
+            std::mem::forget(std::mem::take(self.state.get_mut().unwrap_or_else(PoisonError::into_inner)));
+        }
     }
 }
 
@@ -288,7 +304,7 @@ impl<T> Inner<T> {
             if let Some(flights) = published.as_ref().filter(|flights| flights.process == process) {
                 return Arc::clone(flights);
             }
-            let made = Arc::new(Flights { process, state: Mutex::default() });
+            let made = Arc::new(Flights { process, whereabouts: place.whereabouts(), state: Mutex::default() });
             let before = self.flights.compare_and_swap(&published, Some(Arc::clone(&made)));
             let was_first = before.as_ref().map(Arc::as_ptr) == published.as_ref().map(Arc::as_ptr);
             // A parent's flights hold a lock that a thread which does not exist here may have taken: leave them be.
@@ -386,7 +402,7 @@ impl<T> Lease<T> {
 
 impl<T> Drop for Lease<T> {
     fn drop(&mut self) {
-        if !self.ended {
+        if !self.ended && !self.flights.are_inherited() {
             let waiting = self.flights.lock().end(self.number).unwrap_or_default();
             waiting.into_values().for_each(Waker::wake);
         }
@@ -450,6 +466,9 @@ impl Future for Ticket {
 impl Drop for Ticket {
     /// A caller that gives up leaves nothing behind.
     fn drop(&mut self) {
+        if self.flights.are_inherited() {
+            return;
+        }
         let waker = self.flights.lock().wakers.remove(&self.own);
         drop(waker);
     }

@@ -15,9 +15,12 @@ use crate::secret::Secret;
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
 /// Checks the answer to an operation that needs nothing but success.
+///
+/// A page of a portal, or of an application at a wrong address, says 200 to anything, and no operation is answered by a page.
 pub fn expect_success(operation: &Operation, proof: &Proof, answer: &Answer) -> Result<()> {
     if answer.status == operation.success {
-        return Ok(());
+        let is_page = answer.body.trim_ascii_start().starts_with(b"<");
+        return if is_page { Err(not_what_was_asked_for(operation, "a page", answer)) } else { Ok(()) };
     }
     Err(refusal(operation, proof, answer).with_status(answer.status).with_retry_after(retry_after(answer)))
 }

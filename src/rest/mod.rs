@@ -6,7 +6,7 @@
 pub mod answer;
 mod certificate;
 mod failure;
-mod proxy;
+pub mod proxy;
 pub mod signalr;
 pub mod transport;
 mod trust;

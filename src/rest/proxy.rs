@@ -38,6 +38,11 @@ impl ProxyRules {
         }
     }
 
+    /// The proxy, if there is one that can be used.
+    pub fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref().and_then(|proxy| proxy.as_ref().ok())
+    }
+
     /// The proxy that a request takes, if it takes one. Never: requests to this machine, to its link, where platforms
     /// serve metadata and identities, and to the platform wherever that is.
     pub fn proxy_for(&self, party: Party, endpoint: &Endpoint) -> Result<Option<&Proxy>> {

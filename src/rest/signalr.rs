@@ -11,7 +11,7 @@ use crate::endpoint::{Endpoints, HubAddress, Service};
 use crate::error::{Code, Error, Result};
 use crate::jwt::Template;
 use crate::keys::SigningKey;
-use crate::negotiate::{Identity, TOKEN_MAX};
+use crate::negotiate::{Identity, TOKEN_MAX, invalid_user_id};
 use crate::rest::unsigned::{API_VERSION, encode};
 use crate::rest::{ACCESS_KEY, ADD_USER_TO_GROUP, KEY_PROOF, Method, Request, SEND_TO_ALL, Unsigned};
 use crate::secret::Secret;
@@ -21,6 +21,9 @@ const MESSAGE_MAX: usize = 1024 * 1024;
 
 /// The longest name of a group, in UTF-16 units, which is what .NET counts (data-plane specification 2024-12-01).
 const GROUP_MAX: usize = 1024;
+
+/// The longest `ttl`: the service reads it as a 32-bit number (the same specification).
+const TTL_MAX: Duration = Duration::from_secs(i32::MAX.unsigned_abs() as u64);
 
 /// How long a request's token is valid, as in Microsoft's SDK. It is made anew for each request; the length only has to
 /// cover clocks that differ.
@@ -86,6 +89,16 @@ pub fn add_user_to_group(
     ttl: Option<Duration>,
 ) -> Result<Unsigned> {
     Identity::user(user_id)?;
+    if is_dots(user_id) {
+        return Err(invalid_user_id("A request cannot name a user whose id is \".\" or \"..\"."));
+    }
+    if is_dots(group) {
+        return Err(Error::new(
+            Code::InvalidGroup,
+            "A request cannot name a group that is called \".\" or \"..\".",
+            "Pass group= with another name: these mean something else in the path of a URL.",
+        ));
+    }
     if group.trim().is_empty() || group.encode_utf16().count() > GROUP_MAX {
         return Err(Error::new(
             Code::InvalidGroup,
@@ -95,6 +108,13 @@ pub fn add_user_to_group(
     }
     let mut query = application_query(address);
     if let Some(ttl) = ttl {
+        if ttl.subsec_nanos() != 0 || ttl > TTL_MAX {
+            return Err(Error::new(
+                Code::InvalidArgument,
+                "The ttl is not a number of whole seconds, at most 2147483647.",
+                "Pass ttl=timedelta(seconds=...), or leave it out for as long as the service remembers.",
+            ));
+        }
         query.append_pair("ttl", &ttl.as_secs().to_string());
     }
     let [hub, user, group] = [address.hub.as_str(), user_id, group].map(encode);
@@ -106,6 +126,11 @@ pub fn add_user_to_group(
         query: query.finish(),
         body: None,
     })
+}
+
+/// Whether URLs drop such a segment of a path, in any spelling (URL Standard, "double-dot URL path segment").
+fn is_dots(segment: &str) -> bool {
+    matches!(segment, "." | "..")
 }
 
 /// The beginning of a query: the application, if there is one, and the version of the operations.

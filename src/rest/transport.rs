@@ -40,6 +40,11 @@ pub trait Transport: Send + Sync {
     /// another place.
     fn send(&self, request: Request) -> Pending<'_, Result<Answer>>;
 
+    /// The proxy that requests have taken, if any has.
+    fn proxy_taken(&self) -> Option<&Proxy> {
+        None
+    }
+
     /// Lets go of connections that nothing uses, and keeps none from then on. Requests under way go on, and so may those
     /// that follow from them.
     fn close(&self) {}
@@ -53,6 +58,7 @@ pub struct HttpTransport {
     /// Connections that take no proxy, whatever the environment says.
     direct: PerProcess<Client>,
     proxied: PerProcess<Client>,
+    has_taken_proxy: AtomicBool,
     closed: AtomicBool,
 }
 
@@ -61,8 +67,9 @@ impl HttpTransport {
     /// those that the environment puts in their place. Nothing is read or opened before the first request.
     pub fn new(proxies: ProxyVariables, trust: TrustVariables, ca_file: Option<PathBuf>) -> Self {
         let rules = ProxyRules::new(&proxies);
-        let (direct, proxied, closed) = (PerProcess::default(), PerProcess::default(), AtomicBool::new(false));
-        Self { rules, trust, ca_file, direct, proxied, closed }
+        let (direct, proxied) = (PerProcess::default(), PerProcess::default());
+        let (has_taken_proxy, closed) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { rules, trust, ca_file, direct, proxied, has_taken_proxy, closed }
     }
 
     fn client(&self, process: &ProcessState, proxy: Option<&Proxy>) -> Result<Client> {
@@ -111,6 +118,9 @@ impl HttpTransport {
         let process = process::current()?;
         let endpoint = check_destination(&request)?;
         let proxy = self.rules.proxy_for(request.party, &endpoint)?;
+        if proxy.is_some() {
+            self.has_taken_proxy.store(true, Ordering::Relaxed);
+        }
         let client = self.client(process, proxy)?;
         let failed = |error: reqwest::Error| transport_error(&request, &endpoint, proxy, error);
         let mut builder = match request.method {
@@ -126,8 +136,8 @@ impl HttpTransport {
         }
         if let Some(body) = &request.body {
             builder = builder.header(CONTENT_TYPE, body.content_type).body(wiped_copy(&body.text));
-        } else if request.method == Method::Post {
-            // The library leaves it out, and without it gateways refuse a POST with 411 (RFC 9110 section 8.6).
+        } else if request.method != Method::Get {
+            // The library leaves it out, and without it gateways refuse a POST or a PUT with 411 (RFC 9110 section 8.6).
             builder = builder.header(CONTENT_LENGTH, 0);
         }
         let mut response = builder.send().await.map_err(failed)?;
@@ -161,6 +171,10 @@ impl HttpTransport {
 impl Transport for HttpTransport {
     fn send(&self, request: Request) -> Pending<'_, Result<Answer>> {
         Box::pin(self.exchange(request))
+    }
+
+    fn proxy_taken(&self) -> Option<&Proxy> {
+        self.rules.proxy().filter(|_| self.has_taken_proxy.load(Ordering::Relaxed))
     }
 
     fn close(&self) {

@@ -97,9 +97,9 @@ async def invalidate_key(hub: str, kid: str, application: str | None = None) -> 
     return {"dropped": await client_of(hub, application).invalidate_key(kid)}
 
 
-async def serve(listener: socket.socket) -> None:
+async def serve(listener: socket.socket, application: FastAPI) -> None:
     """Serve until the end of standard input."""
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(application, log_level="warning"))
 
     def watch() -> None:
         while os.read(sys.stdin.fileno(), 4096):
@@ -115,4 +115,4 @@ async def serve(listener: socket.socket) -> None:
 
 if __name__ == "__main__":
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        asyncio.run(serve(listener))
+        asyncio.run(serve(listener, app))

@@ -129,7 +129,7 @@ test("a client that was sent away is told why", async (t) => {
   const options = { autoReconnect: false, protocol: WebPubSubJsonProtocol() };
   const client = await Client.connect(t, server.clientUrl("away"), options);
 
-  await azure.closeConnection(client.connectionId, "enough");
+  await azure.closeConnection(client.connectionId, { error: "enough" });
   const { message } = await within(client.disconnected, "the end of the connection");
   assert.equal(message.message, "enough");
   await within(client.stopped, "a stopped client");

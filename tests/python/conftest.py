@@ -7,6 +7,7 @@ from hypothesis import settings
 
 from signalr.client_kind import ASYNC, SYNC, AnyClient, ClientKind
 from signalr.service_double import ServiceDouble
+from webpubsub import kinds
 
 # A shared machine is slow at times; a deadline for a single example would make failures of it.
 settings.register_profile("hubpass", deadline=None)
@@ -17,6 +18,13 @@ settings.load_profile("hubpass")
 def client_kind(request: pytest.FixtureRequest) -> ClientKind:
     """The sync and the async client, one after the other."""
     kind: ClientKind = request.param
+    return kind
+
+
+@pytest.fixture(params=[SYNC, ASYNC, kinds.SYNC, kinds.ASYNC], ids=lambda kind: f"{kind.service}-{kind}")
+def any_kind(request: pytest.FixtureRequest) -> ClientKind | kinds.WebPubSubKind:
+    """The same of both services."""
+    kind: ClientKind | kinds.WebPubSubKind = request.param
     return kind
 
 

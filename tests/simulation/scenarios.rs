@@ -10,7 +10,7 @@ use hubpass::clock::Clock;
 use hubpass::credential::{Caller, Fault, FetchedToken, TokenSource, Tokens};
 use hubpass::endpoint::{Endpoints, Hub, HubAddress};
 use hubpass::keys::{KeyPolicy, TemporaryKeys};
-use hubpass::process::Place;
+use hubpass::process::{Place, Whereabouts};
 use hubpass::refresh::CellPolicy;
 use hubpass::rest::transport::Transport;
 use hubpass::rest::{Answer, Request};
@@ -172,6 +172,10 @@ fn a_place_that_refuses_tasks_is_an_error_and_not_a_loop() {
     impl Place for Closing {
         fn process(&self) -> u32 {
             1
+        }
+
+        fn whereabouts(&self) -> Whereabouts {
+            Arc::new(|| 1)
         }
 
         fn random(&self) -> f64 {

@@ -32,6 +32,14 @@ class AccessKeys:
         """Replace one key. What the old one signed is refused from this moment on."""
         self._install(name, _new_key())
 
+    def snapshot(self) -> dict[KeyName, str]:
+        """The keys of now, for :meth:`restore`."""
+        return dict(self._keys)
+
+    def restore(self, snapshot: dict[KeyName, str]) -> None:
+        """Have these keys again. What others have signed is refused from this moment on."""
+        self._keys = dict(snapshot)
+
     def text(self, name: KeyName) -> str:
         """The key itself, for the connection string."""
         return self._keys[name]

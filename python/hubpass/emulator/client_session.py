@@ -192,5 +192,6 @@ class Session:
                 target=target,
                 reason=reason,
                 action=action,
+                era=call.era,
             )
         )

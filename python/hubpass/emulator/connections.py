@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -15,6 +15,7 @@ from hubpass.emulator.claims import Identity
 from hubpass.emulator.clock import Clock
 from hubpass.emulator.hub_protocol import HubProtocol, ProtocolError
 from hubpass.emulator.transports import WEB_SOCKETS, Transport
+from hubpass.emulator.user_groups import UserGroups
 
 # The service answers 404 to a client that connects late (troubleshooting guide of Azure SignalR Service); the
 # time is the one in which ASP.NET Core gives up on a connection that was negotiated and never opened.
@@ -80,6 +81,7 @@ class Connection:
     early: bytes = b""
     connected_at: float = 0.0
     protocol: HubProtocol | None = None
+    groups: set[str] = field(default_factory=set)
     outgoing: asyncio.Queue[bytes | End] = field(default_factory=lambda: asyncio.Queue(maxsize=_MOST_UNSENT_MESSAGES))
     ended_by: str | None = None
 
@@ -129,6 +131,7 @@ class Connection:
             "claims": self.identity.claims,
             "connected_at": self.connected_at,
             "closes_at": self.identity.closes_at,
+            "groups": sorted(self.groups),
         }
 
     def _end(self, farewell: bytes | None, ended_by: str) -> None:
@@ -152,6 +155,7 @@ class Connections:
         self._negotiated: dict[str, Negotiated] = {}
         self._by_token: dict[str, Connection] = {}
         self._open: dict[str, Connection] = {}
+        self.user_groups = UserGroups(clock)
 
     def negotiate(self, hub: str, version: int) -> Negotiated:
         """Promise an id. Version 0 of the negotiation has no token: the id itself opens the connection."""
@@ -195,8 +199,9 @@ class Connections:
         return connection
 
     def open(self, connection: Connection, protocol: HubProtocol) -> None:
-        """The handshake is done: from now on the connection receives what is sent to its hub."""
+        """The handshake is done: from now on the connection receives what is sent to its hub and its user's groups."""
         connection.protocol = protocol
+        connection.groups = self.user_groups.of(connection.hub, connection.identity.user_id)
         connection.connected_at = self._clock.now()
         self._open[connection.connection_id] = connection
         self._changes.notify()
@@ -221,13 +226,35 @@ class Connections:
         """The open connections, oldest first."""
         return list(self._open.values())
 
-    def broadcast(self, hub: str, target: str, arguments: list[Any], excluded: Collection[str]) -> int:
-        """Queue an invocation for every client of the hub but the excluded connection ids; returns how many."""
+    def of_hub(self, hub: str) -> list[Connection]:
+        """The open connections of a hub, oldest first."""
+        return [connection for connection in self.all() if connection.hub == hub]
+
+    def of_group(self, hub: str, group: str) -> list[Connection]:
+        """The open connections that are in a group; case matters in its name."""
+        return [connection for connection in self.of_hub(hub) if group in connection.groups]
+
+    def add_user_to_group(self, hub: str, user_id: str, group: str, seconds: float) -> int:
+        """Put the connections that the user has into the group, and those that it makes within so many seconds.
+
+        Returns how many there are now.
+        """
+        self.user_groups.remember(hub, user_id, group, seconds)
+        present = [connection for connection in self.of_hub(hub) if connection.identity.user_id == user_id]
+        for connection in present:
+            connection.groups.add(group)
+        self._changes.notify()
+        return len(present)
+
+    def deliver(
+        self, receivers: Iterable[Connection], target: str, arguments: list[Any], excluded: Collection[str]
+    ) -> int:
+        """Queue an invocation for the receivers but the excluded connection ids; returns how many got it."""
         encoded: dict[str, bytes] = {}
         delivered = 0
-        for connection in self.all():
+        for connection in receivers:
             protocol = connection.protocol
-            if protocol is None or connection.hub != hub or connection.connection_id in excluded:
+            if protocol is None or connection.connection_id in excluded:
                 continue
             try:
                 if protocol.name not in encoded:

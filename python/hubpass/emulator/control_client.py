@@ -212,6 +212,14 @@ class ControlClient:
         """Cut the WebSocket of a client of Web PubSub without a farewell, as a broken network does."""
         self._request("POST", "/web-pubsub/connections/drop", {"connection_id": connection_id})
 
+    def reset(self) -> None:
+        """Put everything back to how it was at the start: no connection, journal, fault or remembered group is left.
+
+        Access keys, roles, the clock, lifetimes and modes are as they were; temporary keys that were given out are
+        revoked. Applications that were added stay, without their roles.
+        """
+        self._request("POST", "/reset")
+
     def shut_down(self) -> None:
         """Ask the emulator to end; it closes its connections and exits with code 0."""
         self._request("POST", "/shutdown")

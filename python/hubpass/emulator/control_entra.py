@@ -6,10 +6,11 @@ import uuid
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from hubpass.emulator.connection_strings import application_connection_string
+from hubpass.emulator.control_answer import ControlAnswer
 from hubpass.emulator.control_orders import (
     OrderError,
     flag,
@@ -66,7 +67,7 @@ class _EntraControl:
         except KidInUseError:
             raise OrderError("there is a key with that kid already", 409) from None
         log.info("A new temporary access key is given out from now on.")
-        return JSONResponse({"kid": key.kid})
+        return ControlAnswer({"kid": key.kid})
 
     async def revoke(self, request: Request) -> Response:
         kid = text_or_none(await read_order(request, "kid"), "kid")
@@ -74,7 +75,7 @@ class _EntraControl:
         if kid is not None and revoked == 0:
             raise OrderError("no key of that kid is alive", 404)
         log.info("Temporary access keys revoked: %s.", revoked)
-        return JSONResponse({"revoked": revoked})
+        return ControlAnswer({"revoked": revoked})
 
     async def set_policy(self, request: Request) -> Response:
         order = await read_order(request, "life", "issue_for")
@@ -105,7 +106,7 @@ class _EntraControl:
         removed = self._service.permissions.remove(text(order, "object_id"), role)
         if role is not None and removed == 0:
             raise OrderError("the identity has no such role", 404)
-        return JSONResponse({"removed": removed})
+        return ControlAnswer({"removed": removed})
 
     async def add_application(self, request: Request) -> Response:
         order = {"multi_tenant": False, **await read_order(request, "tenant_id", "roles", "multi_tenant")}
@@ -122,7 +123,7 @@ class _EntraControl:
         for role in roles:
             self._service.permissions.assign(principal.object_id, role)
         self._service.changes.notify()
-        return JSONResponse(
+        return ControlAnswer(
             {
                 "tenant_id": principal.tenant_id,
                 "client_id": principal.client_id,
@@ -150,5 +151,5 @@ class _EntraControl:
         self._service.changes.notify()
         return self._state()
 
-    def _state(self) -> JSONResponse:
-        return JSONResponse(entra_state(self._service))
+    def _state(self) -> ControlAnswer:
+        return ControlAnswer(entra_state(self._service))

@@ -8,8 +8,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
+
+from hubpass.emulator.control_answer import ControlAnswer
 
 _MAX_BODY_BYTES = 1024 * 1024
 
@@ -36,9 +38,9 @@ def order_route(path: str, method: str, handler: Handler) -> Route:
     return Route(path, serve, methods=[method])
 
 
-def refusal(message: str, status: int) -> JSONResponse:
+def refusal(message: str, status: int) -> ControlAnswer:
     """The answer to a refused order."""
-    return JSONResponse({"error": message}, status_code=status)
+    return ControlAnswer({"error": message}, status_code=status)
 
 
 async def read_order(request: Request, *known: str) -> dict[str, Any]:

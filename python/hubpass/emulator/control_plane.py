@@ -11,16 +11,18 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hubpass.emulator.access_keys import KEY_NAMES
 from hubpass.emulator.addresses import is_loopback_name, split_authority
 from hubpass.emulator.connection_strings import key_connection_string
 from hubpass.emulator.connections import CloseOrder, Connection
+from hubpass.emulator.control_answer import ControlAnswer
 from hubpass.emulator.control_entra import entra_control_routes, entra_state
 from hubpass.emulator.control_identity import identity_control_routes
 from hubpass.emulator.control_orders import OrderError, number, order_route, read_order, refusal
+from hubpass.emulator.control_reset import reset_routes
 from hubpass.emulator.faults import FaultError, parse_fault
 from hubpass.emulator.service import SERVICE_MODES, Service, log
 from hubpass.emulator.web_pubsub_control import close_web_pubsub_connection, web_pubsub_control_routes
@@ -44,6 +46,7 @@ def control_plane(service: Service, token: str) -> ASGIApp:
         order_route("/connections/close", "POST", control.close_connection),
         order_route("/connections/drop", "POST", control.drop_connection),
         order_route("/shutdown", "POST", control.shut_down),
+        *reset_routes(service),
         *entra_control_routes(service),
         *web_pubsub_control_routes(service),
         *identity_control_routes(service),
@@ -83,7 +86,7 @@ class _Control:
         if since is not None:
             wait = min(number(request.query_params.get("wait", "0")), _LONGEST_WAIT)
             await self._service.changes.wait_beyond(int(number(since)), wait)
-        return JSONResponse(self._state())
+        return ControlAnswer(self._state())
 
     async def rotate_key(self, request: Request) -> Response:
         name = (await read_order(request, "key")).get("key", "primary")
@@ -92,7 +95,7 @@ class _Control:
         self._service.keys.rotate(name)
         self._service.changes.notify()
         log.info("The %s access key was regenerated.", name)
-        return JSONResponse(self._connection_strings())
+        return ControlAnswer(self._connection_strings())
 
     async def move_clock(self, request: Request) -> Response:
         order = await read_order(request, "now", "advance", "reset")
@@ -105,7 +108,7 @@ class _Control:
             clock.advance(number(order["advance"]))
         else:
             clock.reset()
-        return JSONResponse(self._state())
+        return ControlAnswer(self._state())
 
     async def set_service_mode(self, request: Request) -> Response:
         mode = (await read_order(request, "service_mode")).get("service_mode")
@@ -113,32 +116,32 @@ class _Control:
             raise OrderError(f"service_mode must be one of {', '.join(SERVICE_MODES)}")
         self._service.service_mode = mode
         self._service.changes.notify()
-        return JSONResponse(self._state())
+        return ControlAnswer(self._state())
 
     async def add_fault(self, request: Request) -> Response:
         try:
             self._service.faults.add(parse_fault(await read_order(request)))
         except FaultError as error:
             raise OrderError(str(error)) from error
-        return JSONResponse(self._state())
+        return ControlAnswer(self._state())
 
     async def clear_faults(self, _: Request) -> Response:
         self._service.faults.clear()
-        return JSONResponse(self._state())
+        return ControlAnswer(self._state())
 
     async def release(self, request: Request) -> Response:
         wanted = (await read_order(request, "number")).get("number")
         released = self._service.faults.release(None if wanted is None else int(number(wanted)))
         if wanted is not None and released == 0:
             raise OrderError("no such call is held", 404)
-        return JSONResponse({"released": released})
+        return ControlAnswer({"released": released})
 
     async def journal(self, _: Request) -> Response:
-        return JSONResponse({"entries": self._service.journal.entries()})
+        return ControlAnswer({"entries": self._service.journal.entries()})
 
     async def clear_journal(self, _: Request) -> Response:
         self._service.journal.clear()
-        return JSONResponse(self._state())
+        return ControlAnswer(self._state())
 
     async def close_connection(self, request: Request) -> Response:
         order = await read_order(request, "connection_id", "error", "allow_reconnect")
@@ -151,16 +154,16 @@ class _Control:
             connection.close(CloseOrder(error, allow))
         elif not close_web_pubsub_connection(self._service, connection_id, error, allow):
             raise OrderError("no such connection is open", 404)
-        return JSONResponse({"closing": connection_id})
+        return ControlAnswer({"closing": connection_id})
 
     async def drop_connection(self, request: Request) -> Response:
         connection = self._open_connection(await read_order(request, "connection_id"))
         connection.cut("dropped by order")
-        return JSONResponse({"dropped": connection.connection_id})
+        return ControlAnswer({"dropped": connection.connection_id})
 
     async def shut_down(self, _: Request) -> Response:
         self._service.stopping.set()
-        return JSONResponse({"stopping": True}, status_code=202)
+        return ControlAnswer({"stopping": True}, status_code=202)
 
     def _open_connection(self, order: dict[str, Any]) -> Connection:
         connection = self._service.connections.get(str(order.get("connection_id")))

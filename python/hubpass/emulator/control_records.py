@@ -14,6 +14,8 @@ FaultRoute = Literal[
     "client_send",
     "client_stop",
     "send",
+    "send_to_group",
+    "add_user_to_group",
     "health",
     "access_key",
     "token",
@@ -59,7 +61,7 @@ class ClientConnection:
 
     `transport` is `WebSockets`, `ServerSentEvents` or `LongPolling`, `protocol` is `json` or `messagepack`, for
     Web PubSub the subprotocol or `none`.
-    `roles`, `groups` (sorted) and `subprotocol` (None: a client without one) are of Web PubSub and empty for SignalR.
+    `groups` are sorted. `roles` and `subprotocol` (None: a client without one) are of Web PubSub and empty for SignalR.
     """
 
     connection_id: str

@@ -12,7 +12,8 @@ from hubpass.emulator.client_requests import RequestTransports
 from hubpass.emulator.client_websocket import serve_websocket
 from hubpass.emulator.dispatch import Dispatch
 from hubpass.emulator.interception import AllowBrowsers, InjectFaults, RecordCalls
-from hubpass.emulator.rest_api import send_to_all
+from hubpass.emulator.path_decoding import DecodePaths
+from hubpass.emulator.rest_api import add_user_to_group, send_to_all, send_to_group
 from hubpass.emulator.routes import SERVICE_ROUTES, Match
 from hubpass.emulator.service import Service
 
@@ -27,11 +28,13 @@ def data_plane(service: Service) -> ASGIApp:
         "client_send": requests.send,
         "client_stop": requests.stop,
         "send": send_to_all,
+        "send_to_group": send_to_group,
+        "add_user_to_group": add_user_to_group,
         "health": _health,
         "access_key": give_access_key,
     }
     dispatch = Dispatch(service, SERVICE_ROUTES, handlers, serve_websocket)
-    return RecordCalls(AllowBrowsers(InjectFaults(dispatch, service)), service, SERVICE_ROUTES)
+    return DecodePaths(RecordCalls(AllowBrowsers(InjectFaults(dispatch, service)), service, SERVICE_ROUTES))
 
 
 async def _health(_: Service, __: Request, ___: Match) -> Response:

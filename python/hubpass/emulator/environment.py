@@ -19,6 +19,14 @@ _NAMES = (
     "WebPubSubConnectionString",
     "IDENTITY_ENDPOINT",
     "IDENTITY_HEADER",
+    "IDENTITY_SERVER_THUMBPRINT",
+    "IMDS_ENDPOINT",
+    "MSI_ENDPOINT",
+    "MSI_SECRET",
+    "AZURE_CLIENT_ID",
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "AZURE_POD_IDENTITY_AUTHORITY_HOST",
+    "AZURE_TENANT_ID",
 )
 _PREFIXES = ("AzureSignalRConnectionString__", "WebPubSubConnectionString__")
 
@@ -27,12 +35,13 @@ CONTROL_TOKEN = "HUBPASS_EMULATOR_CONTROL_TOKEN"  # noqa: S105 - the name of a v
 
 
 def settings(emulator: Emulator) -> dict[str, str]:
-    """The variables that let an application use the local Azure with its managed identity, and no key at all.
+    """The variables that let an application use both services with its managed identity, and no key at all.
 
     ``from_env`` reads them. The control API's address and token are among them, for tests that run in another process.
     """
     return {
         "AZURE_SIGNALR_CONNECTIONSTRING": emulator.managed_identity_connection_string,
+        "AZURE_WEBPUBSUB_CONNECTIONSTRING": emulator.web_pubsub_managed_identity_connection_string,
         "IDENTITY_ENDPOINT": emulator.identity_endpoint,
         "IDENTITY_HEADER": emulator.identity_header,
         CONTROL_URL: emulator.control_url,

@@ -44,6 +44,7 @@ class RecordCalls:
             route=match.name,
             method=scope.get("method", "WEBSOCKET"),
             path=self._service.redactor.path(scope["path"], scope["query_string"]),
+            era=self._service.journal.era,
         )
         scope["state"]["call"] = call
         scope["state"]["match"] = match

@@ -16,7 +16,10 @@ _MOST_ENTRIES = 10_000
 
 @dataclass
 class Call:
-    """One call while it is being served; the parts that know something fill it in."""
+    """One call while it is being served; the parts that know something fill it in.
+
+    `era` is that of the journal when the call, or the connection that it is about, began.
+    """
 
     route: str
     method: str
@@ -31,6 +34,7 @@ class Call:
     target: str | None = None
     reason: str | None = None
     action: str = "served"
+    era: int = 0
 
 
 class Journal:
@@ -42,22 +46,31 @@ class Journal:
         self._changes = changes
         self._entries: deque[dict[str, Any]] = deque(maxlen=_MOST_ENTRIES)
         self._count = 0
+        self.era = 0
 
     def record(self, call: Call) -> None:
-        """Write down a call; texts are redacted here, so no writer can forget it."""
+        """Write down a call of this era; texts are redacted here, so no writer can forget it."""
+        if call.era != self.era:
+            return
         self._count += 1
         fields = {
             name: self._redactor.text(value) if isinstance(value, str) else value
             for name, value in asdict(call).items()
+            if name != "era"
         }
         self._entries.append({"number": self._count, "time": self._clock.now(), **fields})
         self._changes.notify()
 
     def entries(self) -> list[dict[str, Any]]:
-        """Everything recorded since the last `clear`, oldest first."""
+        """Everything recorded since the last `clear` or `begin_era`, oldest first."""
         return list(self._entries)
 
     def clear(self) -> None:
         """Forget all entries; the numbering goes on."""
         self._entries.clear()
         self._changes.notify()
+
+    def begin_era(self) -> None:
+        """Forget all entries, and take none of calls and connections that began before."""
+        self.era += 1
+        self.clear()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from hubpass.emulator.changes import Changes
 
@@ -20,6 +21,8 @@ DEFAULT_ROLES = (SERVICE_OWNER, WEB_PUBSUB_SERVICE_OWNER)
 
 ACCESS_KEY = f"{_PREFIX}auth/accessKey/action"
 HUB_SEND = f"{_PREFIX}hub/send/action"
+GROUP_SEND = f"{_PREFIX}group/send/action"
+GROUP_WRITE = f"{_PREFIX}group/write"
 
 # Generating a token and connecting with it are two permissions of one identity (article "Generate client access URL
 # for the clients" of Azure Web PubSub).
@@ -60,6 +63,14 @@ class UnknownRoleError(LookupError):
 
 class BuiltInRoleError(ValueError):
     """A built-in role cannot be redefined."""
+
+
+@dataclass(frozen=True)
+class PermissionsSnapshot:
+    """Roles and assignments as they were at one moment."""
+
+    roles: dict[str, frozenset[str]]
+    assigned: dict[str, tuple[str, ...]]
 
 
 class Permissions:
@@ -106,6 +117,18 @@ class Permissions:
     def assignments(self) -> dict[str, list[str]]:
         """The roles of every identity that has any, by object id."""
         return {object_id: list(roles) for object_id, roles in self._assigned.items() if roles}
+
+    def snapshot(self) -> PermissionsSnapshot:
+        """What there is now, for :meth:`restore`."""
+        return PermissionsSnapshot(
+            dict(self._roles), {object_id: tuple(roles) for object_id, roles in self._assigned.items()}
+        )
+
+    def restore(self, snapshot: PermissionsSnapshot) -> None:
+        """Forget every change since the snapshot."""
+        self._roles = dict(snapshot.roles)
+        self._assigned = {object_id: list(roles) for object_id, roles in snapshot.assigned.items()}
+        self._changes.notify()
 
     def allows(self, object_id: str, action: str) -> bool:
         """Whether a role of the identity contains the data action."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from hubpass.emulator.permissions import ACCESS_KEY, HUB_SEND
+from hubpass.emulator.permissions import ACCESS_KEY, GROUP_SEND, GROUP_WRITE, HUB_SEND
 
 UNSUPPORTED = "unsupported"
 
@@ -70,6 +70,20 @@ SERVICE_ROUTES = (
         re.compile(r"/api/hubs/(?P<hub>[^/]+)/:send"),
         "POST /api/hubs/{hub}/:send?api-version=",
         HUB_SEND,
+    ),
+    Route(
+        "send_to_group",
+        ("POST",),
+        re.compile(r"/api/hubs/(?P<hub>[^/]+)/groups/(?P<group>[^/]+)/:send"),
+        "POST /api/hubs/{hub}/groups/{group}/:send?api-version=",
+        GROUP_SEND,
+    ),
+    Route(
+        "add_user_to_group",
+        ("PUT",),
+        re.compile(r"/api/hubs/(?P<hub>[^/]+)/users/(?P<user>[^/]+)/groups/(?P<group>[^/]+)"),
+        "PUT /api/hubs/{hub}/users/{user}/groups/{group}?api-version=&ttl=",
+        GROUP_WRITE,
     ),
     Route("health", ("HEAD", "GET"), re.compile(r"/api/health"), "HEAD /api/health"),
     Route(

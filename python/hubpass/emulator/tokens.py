@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
+
+from hubpass.emulator.strict_json import parse_json
 
 MAX_TOKEN_CHARACTERS = 4096
 # The service's answer when it knows no key that could have signed a token.
@@ -156,8 +157,8 @@ def _numeric_date(claims: Claims, name: str) -> float | None:
 
 def _json_object(part: str) -> dict[str, Any]:
     try:
-        value = json.loads(_base64url(part).decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError):
+        value = parse_json(_base64url(part).decode("utf-8"))
+    except ValueError:
         refuse("the token is not base64url of JSON", "")
     if not isinstance(value, dict):
         refuse("the token is not made of JSON objects", "")
@@ -171,7 +172,3 @@ def _base64url(part: str) -> bytes:
         return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
     except binascii.Error as error:
         raise ValueError("not base64url without padding") from error
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")

@@ -225,6 +225,10 @@ class WebPubSubConnections:
         """The connections that have a WebSocket, oldest first."""
         return [connection for connection in self._present() if connection.socket is not None]
 
+    def known(self) -> list[WebPubSubConnection]:
+        """The same and those that wait to be taken up again."""
+        return self._present()
+
     def get(self, hub: str, connection_id: str) -> WebPubSubConnection | None:
         """The connection of the hub with this id, with or without a WebSocket."""
         return next((found for found in self.of_hub(hub) if found.connection_id == connection_id), None)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from hubpass.emulator.access_keys import KEY_NAMES
 from hubpass.emulator.connection_strings import web_pubsub_key_connection_string
+from hubpass.emulator.control_answer import ControlAnswer
 from hubpass.emulator.control_orders import OrderError, order_route, read_order, text
 from hubpass.emulator.service import Service, log
 from hubpass.emulator.web_pubsub_connections import WebPubSubConnection
@@ -46,7 +47,7 @@ class _WebPubSubControl:
         self._service.web_pubsub.keys.rotate(name)
         self._service.changes.notify()
         log.info("The %s access key of Web PubSub was regenerated.", name)
-        return JSONResponse(
+        return ControlAnswer(
             {f"{key}_connection_string": web_pubsub_key_connection_string(self._service, key) for key in KEY_NAMES}
         )
 
@@ -55,7 +56,7 @@ class _WebPubSubControl:
         if connection is None or connection.socket is None:
             raise OrderError("no such connection of Web PubSub is open", 404)
         connection.socket.abort()
-        return JSONResponse({"dropped": connection.connection_id})
+        return ControlAnswer({"dropped": connection.connection_id})
 
 
 def _find(service: Service, connection_id: str) -> WebPubSubConnection | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 DataType = Literal["json", "text", "binary"]
 Frame = str | bytes
@@ -94,25 +94,6 @@ def pong() -> str:
     return _encode({"type": "pong"})
 
 
-def parse_json(text: str) -> Any:
-    """The value of a JSON text; raises `ValueError` also for what Python reads and JSON does not have."""
-    try:
-        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
-    except RecursionError as error:
-        raise ValueError("the JSON is nested too deeply") from error
-
-
 def _encode(value: Any) -> str:
     # Non-ASCII characters are escaped, so that half of a surrogate pair inside JSON data can be passed on.
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if value in (float("inf"), float("-inf")):
-        raise ValueError("the number is too large to be passed on")
-    return value
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote
-
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from hubpass.emulator import web_pubsub_rest_api as rest_api
 from hubpass.emulator.dispatch import Dispatch
 from hubpass.emulator.interception import InjectFaults, RecordCalls
+from hubpass.emulator.path_decoding import DecodePaths
 from hubpass.emulator.routes import Match
 from hubpass.emulator.service import Service
 from hubpass.emulator.web_pubsub_connect import refuse_other_client, refuse_without_upgrade, serve_web_pubsub_client
@@ -38,26 +37,7 @@ def web_pubsub_plane(service: Service) -> ASGIApp:
     }
     # Servers take 404 for "does not exist", which an operation that is merely missing here must not say.
     dispatch = Dispatch(service, WEB_PUBSUB_ROUTES, handlers, serve_web_pubsub_client, unsupported_status=501)
-    return _DecodePaths(RecordCalls(InjectFaults(dispatch, service), service, WEB_PUBSUB_ROUTES))
-
-
-class _DecodePaths:
-    """Decodes paths as the service does: all but `%2F`, so that a segment never becomes two.
-
-    A server that asks for the group `a/b` thereby gets the one whose name is the text `a%2Fb`. Source: the cases of
-    Microsoft's own emulator of the service (Azure/azure-webpubsub, `tools/emulator`).
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on."""
-        if scope["type"] in {"http", "websocket"}:
-            raw = scope["raw_path"].partition(b"?")[0].decode("latin-1")
-            kept = raw.replace("%2F", "%252F").replace("%2f", "%252f")
-            scope = {**scope, "path": unquote(kept)}
-        await self._app(scope, receive, send)
+    return DecodePaths(RecordCalls(InjectFaults(dispatch, service), service, WEB_PUBSUB_ROUTES))
 
 
 async def _health(_: Service, __: Request, ___: Match) -> Response:

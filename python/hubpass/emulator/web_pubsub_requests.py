@@ -12,8 +12,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from hubpass.emulator.strict_json import parse_json
 from hubpass.emulator.web_pubsub_identity import is_group_name
-from hubpass.emulator.web_pubsub_messages import Data, parse_json
+from hubpass.emulator.web_pubsub_messages import Data
 
 _HIGHEST_UINT64 = 2**64 - 1
 _LONGEST_TTL = 300

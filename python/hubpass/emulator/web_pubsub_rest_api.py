@@ -14,10 +14,11 @@ from hubpass.emulator.rest_api import read_rest_body
 from hubpass.emulator.rest_errors import error_response, refuse_rest
 from hubpass.emulator.routes import Match
 from hubpass.emulator.service import Service
+from hubpass.emulator.strict_json import parse_json
 from hubpass.emulator.web_pubsub_authentication import rest_caller, rest_hub
 from hubpass.emulator.web_pubsub_connections import WebPubSubConnection
 from hubpass.emulator.web_pubsub_identity import is_group_name
-from hubpass.emulator.web_pubsub_messages import Data, Message, parse_json
+from hubpass.emulator.web_pubsub_messages import Data, Message
 from hubpass.emulator.web_pubsub_query import check_version, query_value
 
 _LONGEST_TTL = 300

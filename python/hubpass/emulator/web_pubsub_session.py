@@ -218,5 +218,6 @@ class WebPubSubSession:
                 target=target,
                 reason=reason,
                 action=action,
+                era=self._call.era,
             )
         )

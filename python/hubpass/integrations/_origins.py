@@ -14,6 +14,7 @@ CLIENT_HEADERS = ("authorization", "content-type", "x-requested-with", "x-signal
 PREFLIGHT_SECONDS = 600
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_VISIBLE = re.compile(r"[!-)+-\[\]-~]+")  # but for the asterisk and the backslash
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -60,7 +61,9 @@ class Origins:
 def _normal_form(origin: object) -> str:
     """`scheme://host[:port]` in lower case, without a port that is the scheme's own."""
     refused = _not_origins("The argument allow_origins has something that is not an origin.")
-    if not isinstance(origin, str) or any(character.isspace() or character in "*\\" for character in origin):
+    # Browsers write origins in visible ASCII. Of other characters urlsplit() drops some, so that what is compared here
+    # would not be what goes into the answer.
+    if not isinstance(origin, str) or not _VISIBLE.fullmatch(origin):
         raise refused
     try:
         parts = urlsplit(origin)

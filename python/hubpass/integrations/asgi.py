@@ -168,10 +168,14 @@ async def warm(mount: Mount) -> None:
 
 async def send_reply(send: Send, reply: Reply, common: Headers) -> None:
     """Send an answer as ASGI messages."""
-    headers = (*common, *reply.headers, ("Content-Length", str(len(reply.body))))
-    encoded = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-    await send({"type": "http.response.start", "status": reply.status, "headers": encoded})
+    headers = encoded((*common, *reply.headers, ("Content-Length", str(len(reply.body)))))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
+
+
+def encoded(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Headers as ASGI has them."""
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
 
 def scope_header(scope: Scope) -> GetHeader:

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from hubpass.grants import Grant
 from hubpass.integrations._app_cors import log_refused_preflights
 from hubpass.integrations._mount import NEGOTIATE, OTHER_METHODS, Mount, Reply
-from hubpass.integrations.asgi import answer, living, scope_header
+from hubpass.integrations.asgi import answer, encoded, living, scope_header
 
 if TYPE_CHECKING:
     from hubpass.grants import _Anonymous
@@ -95,13 +95,9 @@ def with_common_headers(app: ASGIApp, mount: Mount) -> ASGIApp:
     """The same application with the headers that every answer of a mount carries, those of exceptions included."""
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
-        common = [
-            (name.lower().encode("latin-1"), value.encode("latin-1"))
-            for name, value in mount.common_headers(scope_header(scope))
-        ]
-
         async def send_more(message: Message) -> None:
             if message["type"] == "http.response.start":
+                common = encoded(mount.common_headers(scope_header(scope)))
                 message = {**message, "headers": [*message.get("headers", ()), *common]}
             await send(message)
 

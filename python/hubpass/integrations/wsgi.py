@@ -62,7 +62,9 @@ def negotiate_wsgi(
 
 
 def _answer(mount: Mount, environ: Environ, header: GetHeader) -> Reply:
-    found, hub = hub_in(str(environ.get("PATH_INFO", "")), mount.path)
+    # The bytes of the path, one character each (PEP 3333, "Unicode Issues").
+    path = str(environ.get("PATH_INFO", "")).encode("latin-1").decode("utf-8", "replace")
+    found, hub = hub_in(path, mount.path)
     if found == "twice":
         return mount.doubled()
     if found == "nothing":

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hubpass.emulator.process import Emulator
-    from hubpass.pytest_plugin.testers import SignalRTester
+    from hubpass.pytest_plugin.signalr import SignalRTester
+    from hubpass.pytest_plugin.web_pubsub import WebPubSubTester
 
 _INI = "hubpass_emulator"
 _started = pytest.StashKey["_LocalAzure"]()
@@ -86,11 +87,28 @@ def hubpass_emulator(request: pytest.FixtureRequest) -> Emulator:
 
 
 @pytest.fixture
-def signalr(hubpass_emulator: Emulator) -> Iterator[SignalRTester]:
-    """Give the local Azure SignalR Service, as new: see :class:`hubpass.pytest_plugin.testers.SignalRTester`."""
-    from hubpass.pytest_plugin.testers import SignalRTester
+def _hubpass_reset(hubpass_emulator: Emulator) -> None:
+    """Begin anew once for each test, whichever of the services it asks for, and before it has done anything."""
+    from hubpass.pytest_plugin.testers import reset
+
+    reset(hubpass_emulator)
+
+
+@pytest.fixture
+def signalr(hubpass_emulator: Emulator, _hubpass_reset: None) -> Iterator[SignalRTester]:
+    """Give the local Azure SignalR Service, as new: see :class:`hubpass.pytest_plugin.signalr.SignalRTester`."""
+    from hubpass.pytest_plugin.signalr import SignalRTester
 
     tester = SignalRTester(hubpass_emulator)
-    tester.reset()
+    yield tester
+    tester.close()
+
+
+@pytest.fixture
+def web_pubsub(hubpass_emulator: Emulator, _hubpass_reset: None) -> Iterator[WebPubSubTester]:
+    """Give the local Azure Web PubSub, as new: see :class:`hubpass.pytest_plugin.web_pubsub.WebPubSubTester`."""
+    from hubpass.pytest_plugin.web_pubsub import WebPubSubTester
+
+    tester = WebPubSubTester(hubpass_emulator)
     yield tester
     tester.close()

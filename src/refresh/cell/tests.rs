@@ -1,12 +1,16 @@
 //! What a cell promises, as orders of events. Nothing here waits: time stands until a test moves it.
 
 use std::sync::atomic::AtomicUsize;
-use std::sync::mpsc::channel;
 use std::task::Wake;
 
 use super::*;
 use crate::error::Code;
 use crate::testing::{ManualClock, SimulatedProcess};
+
+#[path = "tests/clocks.rs"] // As this file is named by its parent, so are its own.
+mod clocks;
+#[path = "tests/forks.rs"]
+mod forks;
 
 const RENEW_FROM: Duration = Duration::from_secs(45 * 60);
 const RENEW_TO: Duration = Duration::from_secs(55 * 60);
@@ -155,18 +159,6 @@ impl Waiter {
         let waker = Waker::from(Arc::clone(&self.woken));
         self.ticket.as_mut().poll(&mut Context::from_waker(&waker)).is_ready()
     }
-}
-
-/// The copy of a cell that a forked child has: the same memory, locks included, in another place.
-fn memory_of(cell: &Cell<&'static str>) -> Cell<&'static str> {
-    let held = cell.inner.held.load_full().map(|held| {
-        let look_after = AtomicU64::new(held.look_after.load(Ordering::SeqCst));
-        Arc::new(Held { value: Arc::clone(&held.value), timeline: held.timeline, look_after })
-    });
-    let inner = Inner { policy: cell.inner.policy, held: Slot::empty(), flights: Slot::empty() };
-    inner.held.store(held);
-    inner.flights.store(cell.inner.flights.load_full());
-    Cell { inner: Arc::new(inner) }
 }
 
 #[test]
@@ -410,199 +402,4 @@ fn replacing_ends_a_pause() {
     assert_eq!(bench.outcome(), "lead");
     assert!(bench.cell.replace(&bench.place, |_| Some(Some((Arc::new("other"), bench.timeline())))));
     assert_eq!(bench.outcome(), "serve other");
-}
-
-#[test]
-fn a_wall_clock_set_forward_costs_one_renewal() {
-    let bench = Bench::holding();
-    bench.clock.set_wall(bench.now().since_epoch() + USABLE_FOR);
-    bench.complete(bench.lead(), "second");
-    assert_eq!(bench.outcome(), "serve second");
-    bench.clock.advance(RENEW_FROM - MOMENT);
-    assert_eq!(bench.outcome(), "serve second");
-}
-
-#[test]
-fn a_wall_clock_set_back_makes_nothing_younger() {
-    let bench = Bench::holding();
-    bench.clock.set_wall(bench.now().since_epoch() - Duration::from_secs(86_400));
-    bench.clock.advance(RENEW_TO);
-    bench.serve_and_lead().fail(failure(), bench.now(), &bench.place);
-    bench.clock.advance(USABLE_FOR - RENEW_TO);
-    assert_eq!(bench.outcome(), "lead");
-}
-
-/// A suspend shows on both clocks here, and on the wall clock alone where no clock counts it.
-#[test]
-fn a_suspend_counts() {
-    for boot_misses_it in [false, true] {
-        let bench = Bench::holding();
-        if boot_misses_it {
-            bench.clock.set_wall(bench.now().since_epoch() + USABLE_FOR);
-        } else {
-            bench.clock.advance(USABLE_FOR);
-        }
-        assert_eq!(bench.outcome(), "lead");
-    }
-}
-
-#[test]
-fn a_pause_takes_its_time_whatever_the_wall_clock_says() {
-    for wall in [Duration::ZERO, Duration::from_secs(4_000_000_000)] {
-        let bench = Bench::new();
-        let pause = bench.fail_next(throttled(60));
-        bench.clock.set_wall(wall);
-        bench.clock.advance(pause - MOMENT);
-        assert_eq!(bench.outcome(), "fail throttled");
-        bench.clock.advance(MOMENT);
-        assert_eq!(bench.outcome(), "lead");
-    }
-}
-
-/// What is too old by the wall clock alone is probably good, and a fetch will tell. A second one waits like any other.
-#[test]
-fn a_wall_clock_set_forward_during_a_pause_is_answered_by_one_fetch() {
-    let bench = Bench::holding();
-    bench.clock.advance(RENEW_TO);
-    bench.serve_and_lead().fail(throttled(300), bench.now(), &bench.place);
-    bench.clock.set_wall(bench.now().since_epoch() + USABLE_FOR);
-    bench.lead().fail(throttled(300), bench.now(), &bench.place);
-    assert_eq!(bench.outcome(), "fail throttled");
-    bench.clock.set_wall(bench.now().since_epoch() + USABLE_FOR);
-    assert_eq!(bench.outcome(), "fail throttled", "a clock that goes on jumping does not make a flood of fetches");
-}
-
-/// Age that the other clock confirms excuses nothing.
-#[test]
-fn what_is_really_too_old_waits_for_the_end_of_the_pause() {
-    let bench = Bench::holding();
-    bench.clock.advance(USABLE_FOR - MOMENT);
-    bench.serve_and_lead().fail(throttled(300), bench.now(), &bench.place);
-    bench.clock.advance(MOMENT);
-    bench.clock.set_wall(bench.now().since_epoch() + USABLE_FOR);
-    assert_eq!(bench.outcome(), "fail throttled");
-}
-
-#[test]
-fn a_step_of_the_wall_clock_loses_no_flight() {
-    let bench = Bench::new();
-    let _lease = bench.lead();
-    bench.clock.set_wall(bench.now().since_epoch() + Duration::from_secs(3600));
-    assert_eq!(bench.outcome(), "wait", "one lease at a time");
-}
-
-#[test]
-fn a_forked_child_leads_its_own_flight_and_never_waits_for_its_parents() {
-    let bench = Bench::new();
-    let _parents = bench.lead();
-    assert_eq!(bench.outcome(), "wait");
-    let child =
-        Bench { clock: bench.clock.clone(), place: SimulatedProcess::steady(2, 0.5), cell: memory_of(&bench.cell) };
-    let lease = child.lead();
-    assert_eq!(child.outcome(), "wait");
-    child.complete(lease, "the child's");
-    assert_eq!(child.outcome(), "serve the child's");
-    assert_eq!(bench.outcome(), "wait", "the parent goes on as before");
-}
-
-#[test]
-fn a_forked_child_serves_what_it_holds_and_forgets_its_parents_pause() {
-    let bench = Bench::holding();
-    bench.clock.advance(RENEW_TO);
-    bench.serve_and_lead().fail(throttled(300), bench.now(), &bench.place);
-    let child =
-        Bench { clock: bench.clock.clone(), place: SimulatedProcess::steady(2, 0.5), cell: memory_of(&bench.cell) };
-    let lease = child.serve_and_lead();
-    assert_eq!([child.outcome(), bench.outcome()], ["serve first", "serve first"]);
-    drop(lease);
-    bench.clock.advance(USABLE_FOR);
-    assert_eq!([child.outcome(), bench.outcome()], ["lead", "lead"]);
-}
-
-/// The same through tasks: the flight of the parent is a task, which is not in the child.
-#[test]
-fn a_flight_under_way_at_a_fork_is_not_in_the_child() {
-    let clock = ManualClock::starting_at(1_767_225_600);
-    let place = SimulatedProcess::new(1, 7);
-    let cell: Cell<&'static str> = Cell::new(CellPolicy::default());
-    let Acquired::Lead(lease) = cell.acquire(clock.now(), &place) else { panic!("a lease") };
-    place
-        .spawn(Box::pin(async move {
-            std::future::pending::<()>().await;
-            drop(lease);
-        }))
-        .unwrap();
-    place.run();
-    assert_eq!(name(&cell.acquire(clock.now(), &place)), "wait");
-    place.fork(2);
-    assert_eq!(place.pending(), 0);
-    let Acquired::Lead(lease) = cell.acquire(clock.now(), &place) else { panic!("a lease of its own") };
-    lease.complete(Arc::new("the child's"), timeline_from(clock.now()), clock.now(), &place);
-    assert_eq!(name(&cell.acquire(clock.now(), &place)), "serve the child's");
-}
-
-/// A thread of the parent that does not exist in the child may hold the lock for ever.
-#[test]
-fn a_forked_child_does_not_touch_the_lock_of_its_parent() {
-    let bench = Bench::holding();
-    bench.clock.advance(RENEW_TO);
-    let inherited = bench.cell.inner.flights(&bench.place);
-    let _held_for_ever = inherited.lock();
-    let child = memory_of(&bench.cell);
-    let now = bench.now();
-    let (sender, receiver) = channel();
-    let thread = std::thread::spawn(move || {
-        let answer = name(&child.acquire(now, &SimulatedProcess::steady(2, 0.5)));
-        sender.send(answer).unwrap();
-    });
-    let answer = receiver.recv_timeout(Duration::from_secs(30)).expect("the child waits for its parent's lock");
-    assert_eq!(answer, "serve first and lead");
-    thread.join().unwrap();
-}
-
-/// The ages at which 32 children that are forked at `fork_at` begin to renew, if each is asked all the time.
-fn renewals_of_children(fork_at: Duration) -> Vec<Duration> {
-    const STEP: Duration = Duration::from_secs(1);
-    let bench = Bench::holding();
-    let sent = bench.now();
-    bench.clock.advance(fork_at);
-    bench.acquire();
-    let luck = SimulatedProcess::new(0, 32);
-    let children = (2..34).map(|id| {
-        let child = Bench {
-            clock: ManualClock::starting_at(0),
-            place: SimulatedProcess::steady(id, luck.random()),
-            cell: memory_of(&bench.cell),
-        };
-        let mut age = fork_at;
-        loop {
-            let then = Now::at(sent.since_epoch() + age, sent.since_boot() + age);
-            if matches!(child.cell.acquire(then, &child.place), Acquired::ServeAndLead(..)) {
-                return age;
-            }
-            age += STEP;
-        }
-    });
-    children.collect()
-}
-
-/// No quarter of the window is without renewals, and none has half of them.
-fn assert_spread(ages: &[Duration]) {
-    let quarter = (RENEW_TO - RENEW_FROM) / 4;
-    for part in 0..4 {
-        let (begin, end) = (RENEW_FROM + quarter * part, RENEW_FROM + quarter * (part + 1));
-        let count = ages.iter().filter(|&&age| begin < age && age <= end).count();
-        assert!((1..ages.len() / 2).contains(&count), "{count} of {} renew from {begin:?} to {end:?}", ages.len());
-    }
-}
-
-#[test]
-fn renewals_of_forked_children_are_spread_over_the_whole_window() {
-    assert_spread(&renewals_of_children(Duration::from_secs(60)));
-}
-
-/// By then the parent has looked and knows when it will renew itself; that is nothing to its children.
-#[test]
-fn renewals_of_children_forked_in_the_window_are_spread_over_its_rest() {
-    assert_spread(&renewals_of_children(RENEW_FROM + Duration::from_secs(5)));
 }

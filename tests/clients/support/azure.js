@@ -13,7 +13,8 @@ export class Azure {
   constructor(program, ready) {
     this.#program = program;
     this.endpoint = ready.endpoint;
-    this.accessKey = accessKeyOf(ready.primary_connection_string);
+    this.connectionString = ready.primary_connection_string;
+    this.accessKey = accessKeyOf(this.connectionString);
     this.entra = {
       connectionString: ready.entra_connection_string,
       authority: ready.authority,
@@ -131,11 +132,6 @@ export class Azure {
   /** Cut the WebSocket of a client of Web PubSub as a broken network does. */
   dropWebPubSubConnection(id) {
     return this.#order("POST", "/web-pubsub/connections/drop", { connection_id: id });
-  }
-
-  /** End one connection with a message that gives the reason. */
-  closeConnection(id, reason) {
-    return this.#order("POST", "/connections/close", { connection_id: id, error: reason });
   }
 
   async #order(method, path, order) {

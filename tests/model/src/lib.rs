@@ -11,10 +11,18 @@ pub mod error;
 
 /// What the cell needs of the place that it runs in.
 pub mod process {
+    use std::sync::Arc;
+
+    /// Tells the id of the process that it is called in.
+    pub type Whereabouts = Arc<dyn Fn() -> u32 + Send + Sync>;
+
     /// The process id and its luck. The real trait can start tasks as well, which the cell never does.
     pub trait Place {
         /// The process id.
         fn process(&self) -> u32;
+
+        /// The same to be kept.
+        fn whereabouts(&self) -> Whereabouts;
 
         /// A random number from 0 up to 1.
         fn random(&self) -> f64;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use hubpass_model::clock::Now;
 use hubpass_model::error::{Code, Error};
-use hubpass_model::process::Place;
+use hubpass_model::process::{Place, Whereabouts};
 use hubpass_model::refresh::cell::{Acquired, Cell, CellPolicy, Lease, Settlement, Timeline};
 use loom::future::block_on;
 use loom::thread;
@@ -30,6 +30,11 @@ struct Process(u32);
 impl Place for Process {
     fn process(&self) -> u32 {
         self.0
+    }
+
+    fn whereabouts(&self) -> Whereabouts {
+        let id = self.0;
+        std::sync::Arc::new(move || id)
     }
 
     fn random(&self) -> f64 {

@@ -51,6 +51,8 @@ def test_a_command_finds_the_local_azure_and_no_other() -> None:
         "AzureSignalRConnectionString": "Endpoint=https://real.service.signalr.net;AccessKey=real",
         "AzureSignalRConnectionString__serviceUri": "https://real.service.signalr.net",
         "IDENTITY_ENDPOINT": "http://169.254.1.1/token",
+        "AZURE_WEBPUBSUB_HOST": "real.webpubsub.azure.com",
+        "WebPubSubConnectionString__serviceUri": "https://real.webpubsub.azure.com",
         "COLOUR": "green",
     }
     shown = run("emulator", "run", "--", sys.executable, "-c", PRINT_SETTINGS, **elsewhere)
@@ -58,16 +60,18 @@ def test_a_command_finds_the_local_azure_and_no_other() -> None:
     found = json.loads(shown.stdout)
     assert found["AZURE_SIGNALR_CONNECTIONSTRING"].startswith("Endpoint=http://127.0.0.1;")
     assert "AccessKey" not in found["AZURE_SIGNALR_CONNECTIONSTRING"]
+    assert found["AZURE_WEBPUBSUB_CONNECTIONSTRING"].startswith("Endpoint=http://127.0.0.1;")
+    assert "AccessKey" not in found["AZURE_WEBPUBSUB_CONNECTIONSTRING"]
     assert found["IDENTITY_ENDPOINT"].startswith("http://127.0.0.1:")
     assert found["COLOUR"] == "green"
     assert not any("real" in value for name, value in found.items() if name != "PATH")
 
 
-def test_an_application_negotiates_in_it() -> None:
+@pytest.mark.parametrize("service", ["SignalR", "WebPubSub"])
+def test_an_application_negotiates_in_it(service: str) -> None:
     script = (
-        "import os; from hubpass import SignalRServiceClient as C; "
-        "c = C.from_connection_string(os.environ['AZURE_SIGNALR_CONNECTIONSTRING'], 'chat'); "
-        "print(c.negotiate('ada').kid, c.status()['credential'])"
+        f"from hubpass import {service}ServiceClient as C; c = C.from_env('chat'); "
+        "print(c.negotiate('ada')['url'].partition('?')[0], c.status()['credential'])"
     )
     shown = run("emulator", "run", "--", sys.executable, "-c", script)
     assert (shown.returncode, shown.stderr) == (0, "")

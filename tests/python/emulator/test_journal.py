@@ -47,6 +47,16 @@ def test_its_time_is_that_of_the_emulators_clock(azure: Azure) -> None:
     assert 4_000_000_000 <= azure.control.journal()[0].time < 4_000_000_060
 
 
+def test_half_a_surrogate_pair_is_shown_as_it_came(azure: Azure) -> None:
+    """JSON can say it and UTF-8 cannot, and whoever connects can send it."""
+    with azure.client(azure.user_token({"asrs.s.uid": "user \ud800"})) as client:
+        client.say({"type": 1, "target": "half \ud83d", "arguments": []})
+        azure.control.wait_for_journal(lambda entry: entry.target == "half \ud83d")
+        assert [connection.user_id for connection in azure.control.state().connections] == ["user \ud800"]
+    azure.send(body={"Target": "other half \udca9", "Arguments": []})
+    assert azure.control.journal("send")[0].target == "other half \udca9"
+
+
 @pytest.mark.parametrize(
     "route", ["query", "header", "path", "target", "fragment of a header", "Entra", "managed identity"]
 )

@@ -9,6 +9,7 @@ from azure.core.credentials import AccessToken
 from emulator.support import Azure, poll
 from hubpass import Event, KeyPolicy, _native
 from signalr.client_kind import AnyClient, ClientKind, settle
+from webpubsub.kinds import WebPubSubKind
 
 POLICY = KeyPolicy(renew_after=(timedelta(minutes=50), timedelta(minutes=50)))
 """The defaults, except that every process renews at the same age."""
@@ -147,7 +148,7 @@ class AsyncCredential:
         return self._sync.get_token(*scopes, **options)
 
 
-def credential_of(kind: ClientKind, token: str, expires_in: int = 86400) -> Any:
+def credential_of(kind: ClientKind | WebPubSubKind, token: str, expires_in: int = 86400) -> Any:
     """A credential of the kind that the client takes."""
     return (AsyncCredential if kind.name == "async" else Credential)(token, expires_in)
 

@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,8 +17,9 @@ import pytest
 from emulator.support import Azure
 from entra.clients import requests, wait_until_held
 from entra.test_processes_with_keys import arguments, preamble
-from signalr.client_kind import ClientKind
-from signalr.scripts import finish, start
+from signalr.client_kind import SYNC, ClientKind
+from signalr.scripts import Outcome, finish, run, start
+from signalr.service_double import WATCHDOG
 
 FORKS = 30
 
@@ -97,7 +99,9 @@ def program(script: str, *given: str) -> "Iterator[subprocess.Popen[str]]":
 def read(process: "subprocess.Popen[str]") -> Any:
     assert process.stdout is not None
     line = process.stdout.readline()
-    assert line, "the program has ended"
+    if not line:
+        output, errors = process.communicate(timeout=WATCHDOG)
+        raise AssertionError(f"the program has ended with {process.returncode}: {output}{errors}")
     return json.loads(line)
 
 
@@ -195,7 +199,13 @@ print(json.dumps(client.status()["counters"]), flush=True)
         azure.control.release()
         go_on(process)
         counters = read(process)
-    assert counters == {"key_requests": 2, "keys_renewed": 2, "keys_unchanged": 0, "keys_refused": 0, "keys_failed": 0}
+    assert counters == {
+        "key_requests": 2,
+        "keys_renewed": 2,
+        "keys_unchanged": 0,
+        "keys_refused": 0,
+        "keys_failed": 0,
+    }
     # A grandchild inherits the key that its parent has just fetched.
     assert [life["was_due"] for life in lives] == [True, False, False] * (FORKS // 6)
     assert requests(azure, "token") == 1
@@ -225,3 +235,22 @@ print(json.dumps("done"), flush=True)
     ).replace("sys.argv[1:]", "sys.argv[1:5]")
     with program(script, *arguments(azure), str(FORKS)) as process:
         assert read(process) == "done"
+
+
+def test_forks_among_the_first_call_of_all(azure: Azure) -> None:
+    """What a process sets up once, TLS and trust among it, may be half done when the child needs it whole."""
+    script = (
+        preamble(SYNC)
+        + FAMILY
+        + """
+caller = threading.Thread(target=negotiate)
+caller.start()
+# From before the thread has run to after it has ended.
+time.sleep(int(sys.argv[5]) / 500)
+assert fork(lambda: negotiate().kid is not None)
+caller.join()
+"""
+    ).replace("sys.argv[1:]", "sys.argv[1:5]")
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(lambda number: run(script, *arguments(azure), str(number)), range(FORKS // 2)))
+    assert outcomes == [Outcome(0, "", "")] * (FORKS // 2)

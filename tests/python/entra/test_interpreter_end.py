@@ -136,11 +136,21 @@ owner.client.negotiate("ada")
 
 # The key is read by Python code at each call, so that the interpreter may end a thread in the middle of one.
 BUSY = """
+import os, sys, threading
+from hubpass import SignalRServiceClient, WebPubSubServiceClient
 class Credential:
     @property
     def key(self):
         return "{key}"
+class Identity:
+    token, expires_on = "token", 4e9
+    def get_token(self, *scopes):
+        return self
+text = "Endpoint=" + sys.argv[1] + ";AccessKey={key}"
+os.environ.update(AZURE_SIGNALR_CONNECTIONSTRING=text, AZURE_WEBPUBSUB_CONNECTIONSTRING=text)
 client = SignalRServiceClient(sys.argv[1], "chat", Credential())
+web_pubsub = WebPubSubServiceClient(sys.argv[1], "chat", Credential())
+generating = WebPubSubServiceClient(sys.argv[1], "chat", Identity())
 begun = threading.Barrier(5)
 def work():
     begun.wait()
@@ -151,23 +161,29 @@ for _ in range(4):
 begun.wait()
 """
 
+FAILS = """try:
+            {call}
+        except (HubpassError, ValueError):
+            pass"""
+
 BODIES = {
     "sign": 'client.negotiate("ada", claims={"role": ["reader"]})',
-    "fail": """try:
-            client.negotiate("")
-        except ValueError:
-            pass""",
+    "fail": FAILS.format(call='client.negotiate("")'),
     "send": 'client.send_to_all("say")',
+    "group": FAILS.format(call='client.add_user_to_group("ada", "readers")'),
+    "status": 'client.status(), web_pubsub.status(), web_pubsub.for_hub("news").hub',
     "make": 'SignalRServiceClient(sys.argv[1], "chat", Credential(), on_event=print).for_hub("news").close()',
+    "from the environment": 'SignalRServiceClient.from_env("chat", on_event=print).close()',
+    "sign for Web PubSub": 'web_pubsub.negotiate("ada", roles=["webpubsub.sendToGroup"])',
+    "generate": FAILS.format(call='generating.negotiate("ada")'),
+    "make for Web PubSub": 'WebPubSubServiceClient.from_env("chat", on_event=print).for_hub("news").close()',
 }
 
 
 @pytest.mark.parametrize("body", BODIES)
 def test_threads_that_are_daemons_end_without_a_trace(service: ServiceDouble, body: str) -> None:
-    """They go on while the interpreter ends, and nothing in them handles exceptions."""
-    script = "import sys, threading\nfrom hubpass import SignalRServiceClient\n" + BUSY.format(
-        key=KEY, body=BODIES[body]
-    )
+    """They go on while the interpreter ends, and nothing in them handles other exceptions."""
+    script = "from hubpass import HubpassError" + BUSY.format(key=KEY, body=BODIES[body])
     with ThreadPoolExecutor(4) as pool:
         outcomes = list(pool.map(lambda _: run(script, service.endpoint), range(12)))
     assert outcomes == [Outcome(0, "", "")] * 12

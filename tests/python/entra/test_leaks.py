@@ -15,4 +15,4 @@ def test_nothing_is_left_of_negotiations_and_clients() -> None:
     command = [sys.executable, "-W", "error", str(BENCH), *counts]
     bench = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert (bench.returncode, bench.stderr) == (0, ""), bench.stdout
-    assert bench.stdout.count("(met)") == 4
+    assert bench.stdout.count("(met)") == 6

@@ -17,6 +17,7 @@ from hubpass import HubpassError, ServiceError
 from signalr.client_kind import ASYNC, SYNC
 from signalr.scripts import finish, start
 from signalr.service_double import WATCHDOG
+from webpubsub import kinds
 
 SOURCES = ["native", "application"]
 
@@ -24,20 +25,37 @@ CALLS: dict[str, Callable[[Any], Coroutine[Any, Any, Any]]] = {
     "negotiate": lambda raw: raw.negotiate("ada", timeout=3600),
     "warm_up": lambda raw: raw.warm_up(timeout=3600),
     "send_to_all": lambda raw: raw.send_to_all("say", timeout=3600),
+    "generate": lambda raw: raw.get_client_access_token(user_id="ada", timeout=3600),
 }
+
+ROUTES = {"send_to_all": "send", "generate": "web_pubsub_generate_token"}
 
 
 def route_of(call: str) -> str:
     """The route that the call waits for when its token has come."""
-    return "send" if call == "send_to_all" else "access_key"
+    return ROUTES.get(call, "access_key")
 
 
 @pytest.fixture(params=SOURCES)
-def client(request: pytest.FixtureRequest, azure: Azure) -> Client:
+def client(request: pytest.FixtureRequest, azure: Azure) -> Any:
     """An async client whose tokens it gets by itself, or from a coroutine of the application."""
+    # The service is that of the call, if the test has one.
+    if request.node.callspec.params.get("call") == "generate":
+        return web_pubsub_client(request.param, azure)
     if request.param == "native":
         return entra_client(ASYNC, azure, timeout=WATCHDOG)
     return client_with(ASYNC, azure, AsyncCredential(azure.entra_token()), timeout=WATCHDOG)
+
+
+def web_pubsub_client(source: str, azure: Azure) -> Any:
+    """The same of Web PubSub."""
+    emulator = azure.emulator
+    if source == "native":
+        text = emulator.web_pubsub_entra_connection_string
+        options = {"authority": emulator.authority, "ca_file": emulator.ca_file}
+        return kinds.ASYNC.from_connection_string(text, timeout=WATCHDOG, **options)
+    token = azure.entra_token(scope=kinds.SCOPE)
+    return kinds.ASYNC.make(emulator.web_pubsub_endpoint, credential=AsyncCredential(token), timeout=WATCHDOG)
 
 
 def test_one_loop_after_another(client: Client, azure: Azure) -> None:
@@ -284,6 +302,13 @@ del task, loop
 """,
 }
 
+SOURCE_TEXTS = {
+    "negotiate": 'negotiate("ada")',
+    "warm_up": "warm_up()",
+    "send_to_all": 'send_to_all("say")',
+    "generate": 'get_client_access_token(user_id="ada")',
+}
+
 WAITS = [
     ("negotiate", "native", "token"),
     ("negotiate", "native", "access_key"),
@@ -294,6 +319,9 @@ WAITS = [
     ("send_to_all", "native", "send"),
     ("send_to_all", "application", "credential"),
     ("send_to_all", "application", "send"),
+    ("generate", "native", "web_pubsub_generate_token"),
+    ("generate", "application", "credential"),
+    ("generate", "application", "web_pubsub_generate_token"),
 ]
 
 
@@ -307,12 +335,16 @@ def test_a_loop_that_ends_while_a_call_waits_leaves_no_trace(
         module=ASYNC.module,
         source=source,
         hang="await asyncio.Event().wait()" if waits_for == "credential" else "",
-        call={"negotiate": 'negotiate("ada")', "warm_up": "warm_up()", "send_to_all": 'send_to_all("say")'}[call],
+        call=SOURCE_TEXTS[call],
         end=ENDS[end],
     )
     emulator = azure.emulator
-    arguments = [emulator.entra_connection_string, emulator.authority, emulator.ca_file, azure.endpoint]
-    token = azure.entra_token() if source == "application" else ""
+    text, endpoint, scope = emulator.entra_connection_string, azure.endpoint, "https://signalr.azure.com/.default"
+    if call == "generate":
+        script = script.replace("SignalRServiceClient", "WebPubSubServiceClient")
+        text, endpoint, scope = emulator.web_pubsub_entra_connection_string, emulator.web_pubsub_endpoint, kinds.SCOPE
+    arguments = [text, emulator.authority, emulator.ca_file, endpoint]
+    token = azure.entra_token(scope=scope) if source == "application" else ""
     if waits_for != "credential":
         azure.control.fail_next(waits_for, hold=True)  # type: ignore[arg-type]
     process = start(script, *arguments, token, environment=STRICT, with_input=True)

@@ -15,6 +15,8 @@ CALLS = {
     "negotiate": 'client.negotiate("ada")',
     "warm_up": "client.warm_up()",
     "send_to_all": 'client.send_to_all("say")',
+    "add_user_to_group": 'client.add_user_to_group("ada", "readers")',
+    "get_client_access_token": 'client.get_client_access_token(user_id="ada")',
 }
 
 # The routes that each call waits for in turn.
@@ -25,6 +27,10 @@ WAITS = [
     ("warm_up", "access_key"),
     ("send_to_all", "token"),
     ("send_to_all", "send"),
+    ("add_user_to_group", "token"),
+    ("negotiate", "web_pubsub_generate_token"),
+    ("get_client_access_token", "web_pubsub_generate_token"),
+    ("warm_up", "web_pubsub_generate_token"),
 ]
 
 
@@ -37,8 +43,12 @@ def signalled(
 ) -> Outcome:
     """How a program ends that gets a signal while it waits."""
     azure.control.fail_next(route, hold=True)  # type: ignore[arg-type]
-    script = f"{CLIENT.format(module=kind.module)}{before}\n{called(kind, call)}"
-    process = start(script, *arguments(azure))
+    text, *rest = arguments(azure)
+    client = CLIENT.format(module=kind.module)
+    if route.startswith("web_pubsub"):
+        client = client.replace("SignalRServiceClient", "WebPubSubServiceClient")
+        text = azure.emulator.web_pubsub_entra_connection_string
+    process = start(f"{client}{before}\n{called(kind, call)}", text, *rest)
     wait_until_held(azure, route)
     process.send_signal(number)
     return finish(process)
@@ -107,6 +117,8 @@ def test_ctrl_c_while_a_credential_of_the_application_hangs(
     is_async = client_kind is ASYNC
     define, wait = ("async def", "await asyncio.Event().wait()") if is_async else ("def", "time.sleep(3600)")
     script = HANGING.format(module=client_kind.module, define=define, wait=wait) + called(client_kind, call)
+    if call == "get_client_access_token":
+        script = script.replace("SignalRServiceClient", "WebPubSubServiceClient")
     process = start(script, service.endpoint)
     assert service.take().path == "/at-work"
     process.send_signal(signal.SIGINT)

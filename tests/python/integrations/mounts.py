@@ -65,9 +65,16 @@ class Framework:
     def __str__(self) -> str:
         return self.name
 
-    def client(self, endpoint: str = ENDPOINT, credential: Any = None, **options: Any) -> Any:
+    def client(
+        self,
+        endpoint: str = ENDPOINT,
+        credential: Any = None,
+        *,
+        class_name: str = "SignalRServiceClient",
+        **options: Any,
+    ) -> Any:
         module: Any = hubpass.aio if self.asynchronous else hubpass
-        return module.SignalRServiceClient(endpoint, "chat", credential or AzureKeyCredential(KEY), **options)
+        return getattr(module, class_name)(endpoint, "chat", credential or AzureKeyCredential(KEY), **options)
 
     def mount(self, path: str = "/chat", *, client: Any = None, **options: Any) -> Mounted:
         """An application with one mount; ``authorize`` gets a function that reads headers in place of a request."""

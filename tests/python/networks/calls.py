@@ -1,4 +1,4 @@
-"""The three requests that this client sends, each as a call that fails if its request does."""
+"""The requests that the clients of both services send, each as a call that fails if its request does."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ from azure.core.credentials import AzureKeyCredential
 
 from entra.clients import Client, credential_of
 from hubpass import HubpassError
-from signalr.client_kind import KEY, ClientKind
+from signalr.client_kind import ASYNC, KEY, ClientKind, settle
+from webpubsub import kinds
 
 SECRET = "canary-client-secret"
 TOKEN = "canary-entra-token"
@@ -17,9 +18,6 @@ TENANT = "00000000-0000-0000-0000-0000000000aa"
 APPLICATION = (
     f"AuthType=azure.app;ClientId=11111111-0000-0000-0000-000000000000;TenantId={TENANT};ClientSecret={SECRET}"
 )
-
-SETTINGS = {"send": "Endpoint (or server_endpoint=)", "key": "Endpoint (or server_endpoint=)", "token": "authority="}
-"""What a hint calls the setting that names the host, for each call."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,8 @@ class Call:
 
     @property
     def setting(self) -> str:
-        return SETTINGS[self.name]
+        """What a hint calls the setting that names the host."""
+        return "authority=" if self.name == "token" else "Endpoint (or server_endpoint=)"
 
     def __call__(self, kind: ClientKind, address: str, *, timeout: float | None = None, **options: Any) -> None:
         self.act(kind, address, options, timeout)
@@ -63,5 +62,15 @@ def _token(kind: ClientKind, address: str, options: dict[str, Any], timeout: flo
     client.warm_up(timeout=timeout)
 
 
+def _group(kind: ClientKind, address: str, options: dict[str, Any], timeout: float | None) -> None:
+    client = kind.make(address, credential=AzureKeyCredential(KEY), **options)
+    settle(client.raw.add_user_to_group("ada", "readers", timeout=timeout))
+
+
+def _generate(kind: ClientKind, address: str, options: dict[str, Any], timeout: float | None) -> None:
+    web_pubsub = kinds.ASYNC if kind is ASYNC else kinds.SYNC
+    web_pubsub.make(address, credential=credential_of(kind, TOKEN), **options).negotiate("ada", timeout=timeout)
+
+
 SEND, KEY_REQUEST, TOKEN_REQUEST = Call("send", _send), Call("key", _key), Call("token", _token)
-CALLS = (SEND, KEY_REQUEST, TOKEN_REQUEST)
+CALLS = (SEND, Call("group", _group), KEY_REQUEST, TOKEN_REQUEST, Call("generate", _generate))

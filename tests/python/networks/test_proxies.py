@@ -17,6 +17,7 @@ from networks.connect_proxy import ConnectProxy, answering
 from networks.listener import reset
 from networks.service import ScriptedService, answer_with
 from signalr.client_kind import ClientKind
+from signalr.service_double import ServiceDouble
 
 HOST = "demo.service.signalr.net"
 SERVICE = f"https://{HOST}"
@@ -190,6 +191,17 @@ def test_a_proxy_that_says_nothing(call: Call, client_kind: ClientKind, monkeypa
     assert isinstance(error, DeadlineExceededError)
     assert error.code == "deadline_exceeded"
     assert "timeout=" in error.hint
+    assert error.hint.endswith(f"to the endpoint by way of the proxy 127.0.0.1:{proxy.port} (HTTPS_PROXY).")
+
+
+def test_a_deadline_speaks_of_no_proxy_that_was_not_taken(
+    client_kind: ClientKind, service: ServiceDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    service.hold()
+    error = failure(SEND, client_kind, service.endpoint, timeout=0.1)
+    assert error.code == "deadline_exceeded"
+    assert error.hint.endswith("to the endpoint.")
 
 
 def test_a_proxy_where_nobody_listens(call: Call, client_kind: ClientKind, monkeypatch: pytest.MonkeyPatch) -> None:

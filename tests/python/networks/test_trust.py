@@ -17,6 +17,8 @@ def answers(call: Call, kind: ClientKind, certificate: Certificate, **options: A
     """The call gets through to a server of TLS."""
     bodies = {
         "send": (202, b""),
+        "group": (200, b""),
+        "generate": (200, b'{"token": "t"}'),
         "key": (200, b'{"KeyId": "k", "AccessKey": "a"}'),
         "token": (200, b'{"access_token": "t", "expires_in": 3600}'),
     }

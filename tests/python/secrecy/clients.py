@@ -8,6 +8,7 @@ from entra.clients import POLICY, Client, credential_of
 from hubpass import _native
 from secrecy.echoing_azure import ACCESS_TOKEN, EchoingAzure
 from signalr.client_kind import ClientKind
+from webpubsub.kinds import WebPubSubKind
 
 Identity = Literal["application", "managed_identity", "shared_key", "credential"]
 
@@ -31,7 +32,7 @@ class Echoed:
             return Client(kind.make(self.azure.endpoint, credential=credential, **options).raw)
         return self.connected(kind, getattr(self.azure, identity), **options)
 
-    def timed_client(self, kind: ClientKind, identity: Identity, clock: Any, **options: Any) -> Client:
+    def timed_client(self, kind: ClientKind | WebPubSubKind, identity: Identity, clock: Any, **options: Any) -> Client:
         """The same with a clock of its own."""
         keywords: dict[str, Any] = {
             "application_name": None,
@@ -46,13 +47,14 @@ class Echoed:
         }
         is_async = kind.name == "async"
         client = kind.client_class.__new__(kind.client_class)
+        native = _native.SignalRClient if kind.service == "signalr" else _native.WebPubSubClient
         if identity == "credential":
             credential = credential_of(kind, ACCESS_TOKEN, expires_in=10_000_000)
             given = (self.azure.endpoint, "chat", credential, None, None, keywords, is_async)
-            client._native = _native.SignalRClient(*given)
+            client._native = native(*given)
         else:
             text = getattr(self.azure, identity)
-            client._native = _native.SignalRClient.from_connection_string(text, "chat", keywords, is_async)
+            client._native = native.from_connection_string(text, "chat", keywords, is_async)
         return Client(client)
 
 

@@ -34,7 +34,7 @@ KID, TEMPORARY_KEY = "kid-1", "temporary+canary/of/the+key+0123456789abcde="
 ACCESS_KEY = "access+canary/of/the/key+0123456789abcdefgh="
 MESSAGE = "message-canary-to-everybody"
 
-Route = Literal["token", "managed_identity", "access_key", "send"]
+Route = Literal["token", "managed_identity", "access_key", "send", "group", "generate"]
 
 
 def canaries() -> Canaries:
@@ -230,7 +230,10 @@ class EchoingAzure:
             ("GET", "/msi/token", False): "managed_identity",
             ("GET", "/api/v1/auth/accessKey", False): "access_key",
             ("POST", "/api/hubs/chat/:send", False): "send",
+            ("POST", "/api/hubs/chat/:generateToken", False): "generate",
         }
+        if request.method == "PUT" and path.startswith("/api/hubs/chat/users/"):
+            return "group"
         return routes.get((request.method, path, is_secure), "unknown")
 
     def _serve(self, route: str, request: Request) -> bytes:
@@ -268,7 +271,7 @@ class EchoingAzure:
                     self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     self.connection.close()
 
-            do_GET = do_POST  # noqa: N815 - the names are those of http.server
+            do_GET = do_PUT = do_POST  # noqa: N815 - the names are those of http.server
 
             @override
             def log_message(self, format: str, *args: Any) -> None:

@@ -20,6 +20,7 @@ from secrecy.clients import Echoed
 from secrecy.echoing_azure import ACCESS_KEY, KID, canaries
 from secrecy.search import chain_of, texts_of_copies, texts_of_exception, texts_of_value
 from signalr.client_kind import ASYNC, SYNC, ClientKind
+from webpubsub import kinds
 
 IDENTITIES = ["application", "managed_identity", "credential", "shared_key"]
 
@@ -68,13 +69,6 @@ def test_an_answer_gives_its_token_only_on_the_documented_ways(
         assert secrets.find([text])
 
 
-WEB_ENDPOINT = "https://demo.webpubsub.azure.com"
-
-
-def _web_pubsub(key: AzureKeyCredential) -> hubpass.WebPubSubServiceClient:
-    return hubpass.WebPubSubServiceClient(WEB_ENDPOINT, "chat", key)
-
-
 def _makers() -> dict[str, Callable[[], Any]]:
     """For each public class an object that was made with secrets wherever it takes any."""
     errors = [name for name in hubpass.__all__ if name.endswith("Error")]
@@ -82,18 +76,18 @@ def _makers() -> dict[str, Callable[[], Any]]:
     key = AzureKeyCredential(ACCESS_KEY)
     return {
         **found,
+        "ClientAccessToken": lambda: kinds.SYNC.make(credential=key).access(user_id="ada"),
         "Event": lambda: Event("key_renewed", {"kid": KID}),
+        "Forbidden": lambda: hubpass.Forbidden("message"),
+        "Grant": lambda: hubpass.Grant("ada", roles=["webpubsub.sendToGroup"]),
         "HubpassWarning": lambda: hubpass.HubpassWarning("message"),
-        "ClientAccessToken": lambda: _web_pubsub(key).get_client_access_token(user_id="ada"),
-        "Forbidden": lambda: hubpass.Forbidden("reason"),
-        "Grant": lambda: hubpass.Grant("ada", claims={"team": 7}),
         "KeyPolicy": lambda: KeyPolicy(lifetime=timedelta(minutes=80)),
         "NegotiationResponse": lambda: SYNC.make(credential=key).negotiate("ada"),
         "SignalRServiceClient": lambda: SYNC.make(credential=key).raw,
-        "WebPubSubNegotiationResponse": lambda: _web_pubsub(key).negotiate("ada"),
-        "WebPubSubServiceClient": lambda: _web_pubsub(key),
+        "WebPubSubNegotiationResponse": lambda: kinds.SYNC.make(credential=key).negotiate("ada"),
+        "WebPubSubServiceClient": lambda: kinds.SYNC.make(credential=key).raw,
         "aio.SignalRServiceClient": lambda: ASYNC.make(credential=key).raw,
-        "aio.WebPubSubServiceClient": lambda: hubpass.aio.WebPubSubServiceClient(WEB_ENDPOINT, "chat", key),
+        "aio.WebPubSubServiceClient": lambda: kinds.ASYNC.make(credential=key).raw,
     }
 
 

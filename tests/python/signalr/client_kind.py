@@ -67,6 +67,8 @@ class AnyClient:
 class ClientKind:
     """The sync or the async client."""
 
+    service = "signalr"
+
     def __init__(self, name: str, client_class: Any) -> None:
         self.name = name
         self.client_class = client_class
@@ -86,6 +88,9 @@ class ClientKind:
 
     def from_connection_string(self, text: Any, hub: Any = "chat", **options: Any) -> AnyClient:
         return AnyClient(self.client_class.from_connection_string(text, hub, **options))
+
+    def from_env(self, hub: Any = "chat", **options: Any) -> AnyClient:
+        return AnyClient(self.client_class.from_env(hub, **options))
 
 
 SYNC = ClientKind("sync", hubpass.SignalRServiceClient)

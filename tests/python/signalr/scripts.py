@@ -18,6 +18,11 @@ class Outcome:
     errors: str
 
 
+# Python handles the interrupt only if it finds it as the system has it. Under nohup, or in the background of a shell,
+# it is ignored, and children inherit that.
+_INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+
+
 def environment_of_programs() -> dict[str, str]:
     """The environment without what would measure coverage in it.
 
@@ -32,7 +37,7 @@ def start(
 ) -> "subprocess.Popen[str]":
     """Start a program without waiting for it; warnings are errors in it, as in the tests."""
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-c", dedent(script), *arguments],
+        [sys.executable, "-W", "error", "-c", _INTERRUPTIBLE + dedent(script), *arguments],
         stdin=subprocess.PIPE if with_input else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -241,6 +241,18 @@ def test_the_error_names_the_largest_claims_with_their_sizes_and_never_their_val
     assert "canary" not in str(error) + error.message + error.hint
 
 
+def test_the_names_of_claims_are_shortened(client: AnyClient) -> None:
+    """A name may be as long as a token: an error has to stay one line."""
+    with pytest.raises(TokenTooLongError) as caught:
+        client.negotiate("ada", claims={"ä" * 65: "x", "b" * 64: "y", "c" * 5000: 1})
+    error = caught.value
+    assert error.code == "token_too_long"
+    assert f"{'c' * 64}... (" in error.hint
+    assert f" {'b' * 64} (" in error.hint
+    assert f" {'ä' * 64}... (" in error.hint
+    assert len(error.hint) < 400
+
+
 def test_a_long_user_id_is_named_as_the_cause(client: AnyClient) -> None:
     with pytest.raises(TokenTooLongError) as caught:
         client.negotiate("u" * 4000, claims={"a": 1})

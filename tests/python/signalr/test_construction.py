@@ -38,6 +38,8 @@ def signed_by(client: AnyClient, key: str, hub: str = "chat") -> bool:
         "",
         "demo.service.signalr.net",
         "ftp://demo",
+        "https://demo%3Baccount",
+        "https://demo..example",
         "wss://demo",
         "https://",
         "https://a b",

@@ -5,14 +5,17 @@ import gc
 import weakref
 from contextvars import ContextVar, copy_context
 from threading import Semaphore
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from azure.core.credentials import AccessToken, AzureKeyCredential
 
 from hubpass import Event, ServiceError
-from signalr.client_kind import ASYNC, KEY, AnyClient, ClientKind
+from signalr.client_kind import ASYNC, ENDPOINT, KEY, ClientKind
 from signalr.service_double import WATCHDOG, Answer, ServiceDouble
+from webpubsub import kinds
+
+AnyKind: TypeAlias = ClientKind | kinds.WebPubSubKind
 
 VARIABLE: ContextVar[Any] = ContextVar("variable")
 
@@ -20,7 +23,7 @@ VARIABLE: ContextVar[Any] = ContextVar("variable")
 class Watching:
     """Its client tells it of events."""
 
-    def __init__(self, kind: ClientKind) -> None:
+    def __init__(self, kind: AnyKind) -> None:
         self.client = kind.make(on_event=self.take)
 
     def take(self, event: Event) -> None: ...
@@ -29,7 +32,7 @@ class Watching:
 class Composed:
     """The same with a connection string, whose client has no credential of the application's."""
 
-    def __init__(self, kind: ClientKind) -> None:
+    def __init__(self, kind: AnyKind) -> None:
         text = f"Endpoint=https://demo.service.signalr.net;AccessKey={KEY}"
         self.client = kind.from_connection_string(text, on_event=self.take)
 
@@ -39,7 +42,7 @@ class Composed:
 class Key(AzureKeyCredential):
     """A credential with a key that knows its client."""
 
-    def __init__(self, kind: ClientKind) -> None:
+    def __init__(self, kind: AnyKind) -> None:
         super().__init__(KEY)
         self.client = kind.make(credential=self)
 
@@ -47,8 +50,8 @@ class Key(AzureKeyCredential):
 class Identity:
     """A credential with tokens that knows its client."""
 
-    def __init__(self, kind: ClientKind) -> None:
-        self.client = kind.make(credential=self.for_async() if kind is ASYNC else self)
+    def __init__(self, kind: AnyKind) -> None:
+        self.client = kind.make(credential=self.for_async() if kind.name == "async" else self)
 
     def get_token(self, *_: str) -> AccessToken:
         raise NotImplementedError
@@ -66,21 +69,36 @@ class Identity:
 class InContext:
     """The client is made where a context variable refers to whoever has the client."""
 
-    def __init__(self, kind: ClientKind) -> None:
-        def make() -> AnyClient:
+    def __init__(self, kind: AnyKind) -> None:
+        def make() -> Any:
             VARIABLE.set(self)
             credential = Identity.__new__(Identity)
-            return kind.make(credential=credential.for_async() if kind is ASYNC else credential)
+            return kind.make(credential=credential.for_async() if kind.name == "async" else credential)
 
         self.client = copy_context().run(make)
 
 
-OWNERS = [Watching, Composed, Key, Identity, InContext]
+class Configured:
+    """Its client is made as the environment says, and tells it of events."""
+
+    def __init__(self, kind: AnyKind) -> None:
+        self.client = kind.from_env(on_event=self.take)
+
+    def take(self, event: Event) -> None: ...
+
+
+OWNERS = [Watching, Composed, Key, Identity, InContext, Configured]
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, endpoint in (("SIGNALR", ENDPOINT), ("WEBPUBSUB", kinds.ENDPOINT)):
+        monkeypatch.setenv(f"AZURE_{name}_CONNECTIONSTRING", f"Endpoint={endpoint};AccessKey={KEY}")
 
 
 @pytest.mark.parametrize("owner_class", OWNERS, ids=lambda owner: owner.__name__)
-def test_a_cycle_is_collected(client_kind: ClientKind, owner_class: type[Any]) -> None:
-    owner = owner_class(client_kind)
+def test_a_cycle_is_collected(any_kind: AnyKind, owner_class: type[Any]) -> None:
+    owner = owner_class(any_kind)
     native = weakref.ref(owner.client.raw)
     gone = weakref.ref(owner)
     del owner
@@ -90,9 +108,9 @@ def test_a_cycle_is_collected(client_kind: ClientKind, owner_class: type[Any]) -
 
 
 @pytest.mark.parametrize("owner_class", OWNERS, ids=lambda owner: owner.__name__)
-def test_what_is_in_use_is_not_collected(client_kind: ClientKind, owner_class: type[Any]) -> None:
+def test_what_is_in_use_is_not_collected(any_kind: AnyKind, owner_class: type[Any]) -> None:
     """Whichever of the clients that share a credential is left: it keeps all that it needs."""
-    owner = owner_class(client_kind)
+    owner = owner_class(any_kind)
     gone = weakref.ref(owner)
     hubs = [owner.client.for_hub(f"hub{number}") for number in range(3)]
     del owner

@@ -5,10 +5,13 @@ As in the tests of waiting, the service lets go of its answer only after what is
 
 import signal
 
+import pytest
+
 from signalr.client_kind import ASYNC, KEY, ClientKind
 from signalr.scripts import finish, run, start
-from signalr.service_double import ServiceDouble
+from signalr.service_double import Answer, ServiceDouble
 from signalr.tokens import unverified
+from webpubsub.kinds import token_answer
 
 SEND = """
 import asyncio, sys
@@ -16,16 +19,52 @@ from {module} import SignalRServiceClient
 client = SignalRServiceClient.from_connection_string(f"Endpoint={{sys.argv[1]}};AccessKey={key}", "chat")
 """
 
+# A client whose tokens the service signs: each call of it is a request.
+GENERATE = """
+import asyncio, sys
+from {module} import WebPubSubServiceClient
+class Credential:
+    token, expires_on = "token", 4e9
+    {define} get_token(self, *scopes):
+        return self
+client = WebPubSubServiceClient(sys.argv[1], "chat", Credential())
+"""
 
-def preamble(client_kind: ClientKind) -> str:
+CALLS = {
+    "send_to_all": 'client.send_to_all("say", timeout=3600)',
+    "add_user_to_group": 'client.add_user_to_group("ada", "readers", timeout=3600)',
+    "generate": 'client.negotiate("ada", timeout=3600)',
+    "generate for the other method": 'client.get_client_access_token(user_id="ada", timeout=3600)',
+}
+
+
+@pytest.fixture(params=CALLS)
+def call(request: pytest.FixtureRequest) -> str:
+    """Each call that the service answers."""
+    name: str = request.param
+    return name
+
+
+def preamble(client_kind: ClientKind, call: str = "send_to_all") -> str:
+    if call.startswith("generate"):
+        define = "async def" if client_kind is ASYNC else "def"
+        return GENERATE.format(module=client_kind.module, define=define)
     return SEND.format(module=client_kind.module, key=KEY)
 
 
-def test_ctrl_c_ends_a_call(client_kind: ClientKind, service: ServiceDouble) -> None:
+def right_answer(call: str) -> Answer:
+    """How the service answers a call."""
+    return token_answer() if call.startswith("generate") else Answer(202 if call == "send_to_all" else 200)
+
+
+def made(client_kind: ClientKind, call: str) -> str:
+    """The call as a program makes it."""
+    return CALLS[call] if client_kind.name == "sync" else f"asyncio.run({CALLS[call]})"
+
+
+def test_ctrl_c_ends_a_call(client_kind: ClientKind, service: ServiceDouble, call: str) -> None:
     held = service.hold()
-    call = 'client.send_to_all("say", timeout=3600)'
-    script = preamble(client_kind) + (call if client_kind.name == "sync" else f"asyncio.run({call})")
-    process = start(script, service.endpoint)
+    process = start(preamble(client_kind, call) + made(client_kind, call), service.endpoint)
     held.wait_until_arrived()
     process.send_signal(signal.SIGINT)
     outcome = finish(process)
@@ -35,14 +74,16 @@ def test_ctrl_c_ends_a_call(client_kind: ClientKind, service: ServiceDouble) -> 
     assert outcome.code in (-signal.SIGINT, 130)
 
 
-def test_a_handler_of_another_signal_runs_during_a_call(client_kind: ClientKind, service: ServiceDouble) -> None:
+def test_a_handler_of_another_signal_runs_during_a_call(
+    client_kind: ClientKind, service: ServiceDouble, call: str
+) -> None:
     held = service.hold()
-    call = 'client.send_to_all("say", timeout=3600)'
+    service.answer(right_answer(call))
     script = (
-        preamble(client_kind)
+        preamble(client_kind, call)
         + "import signal\n"
         + "signal.signal(signal.SIGUSR1, lambda *_: print('handled', flush=True))\n"
-        + (call if client_kind.name == "sync" else f"asyncio.run({call})")
+        + made(client_kind, call)
         + "\nprint('sent')"
     )
     process = start(script, service.endpoint)
@@ -56,18 +97,20 @@ def test_a_handler_of_another_signal_runs_during_a_call(client_kind: ClientKind,
     assert (outcome.code, outcome.output, outcome.errors) == (0, "sent\n", "")
 
 
-def test_a_loop_that_closes_with_a_call_pending_leaves_no_trace(service: ServiceDouble) -> None:
+def test_a_loop_that_closes_with_a_call_pending_leaves_no_trace(service: ServiceDouble, call: str) -> None:
     held = service.hold()
     script = (
-        preamble(ASYNC)
-        + """
+        preamble(ASYNC, call)
+        + f"""
 loop = asyncio.new_event_loop()
-task = loop.create_task(client.send_to_all("say", timeout=3600))
-loop.run_until_complete(asyncio.sleep(0))
-print("started", flush=True)
-sys.stdin.readline()
+task = loop.create_task({CALLS[call]})
+def go_on():
+    print("started", flush=True)
+    sys.stdin.readline()
+loop.run_until_complete(asyncio.to_thread(go_on))
 task.cancel()
 loop.run_until_complete(asyncio.gather(task, return_exceptions=True))
+loop.run_until_complete(loop.shutdown_default_executor())
 loop.close()
 print("closed", flush=True)
 sys.stdin.readline()
@@ -124,15 +167,16 @@ print("done")
     assert (outcome.code, outcome.output, outcome.errors) == (0, "done\n", "")
 
 
-def test_a_program_that_ends_during_a_call_ends_cleanly(client_kind: ClientKind, service: ServiceDouble) -> None:
+def test_a_program_that_ends_during_a_call_ends_cleanly(
+    client_kind: ClientKind, service: ServiceDouble, call: str
+) -> None:
     """A daemon thread is still waiting; nothing waits for it."""
     held = service.hold()
-    call = 'client.send_to_all("say", timeout=3600)'
-    script = preamble(client_kind) + (
+    script = preamble(client_kind, call) + (
         "import threading\n"
         "def work():\n"
         "    try:\n"
-        f"        {call if client_kind.name == 'sync' else f'asyncio.run({call})'}\n"
+        f"        {made(client_kind, call)}\n"
         "    except Exception:\n"
         "        pass\n"
         "threading.Thread(target=work, daemon=True).start()\n"
@@ -187,3 +231,41 @@ for name in ("first", "second"):
     senders = [unverified(request.bearer)["nameid"] for request in requests]
     assert senders[0] == senders[-1]
     assert len(set(senders)) == 5
+
+
+def test_a_forked_child_makes_every_call(client_kind: ClientKind, service: ServiceDouble, call: str) -> None:
+    """Also while the same call of its parent is under way, which another thread waits for."""
+    script = (
+        preamble(client_kind, call)
+        + f"""
+import os, signal, threading, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+def work():
+    {made(client_kind, call)}
+thread = threading.Thread(target=work)
+thread.start()
+sys.stdin.readline()
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    {made(client_kind, call)}
+    os._exit(0)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+print("child ended", flush=True)
+thread.join()
+print("ended")
+"""
+    )
+    held = service.hold()
+    for _ in range(2):
+        service.answer(right_answer(call))
+    process = start(script, service.endpoint, with_input=True)
+    held.wait_until_arrived()
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    told = process.stdout.readline()
+    held.release()
+    outcome = finish(process)
+    assert (told, outcome.code, outcome.output, outcome.errors) == ("child ended\n", 0, "ended\n", "")

@@ -79,6 +79,8 @@ class OfficialAnyClient(AnyClient):
 class WebPubSubKind:
     """Sync or async."""
 
+    service = "web-pubsub"
+
     def __init__(self, name: str, client_class: Any, official_class: Any) -> None:
         self.name = name
         self.client_class = client_class
@@ -106,6 +108,9 @@ class WebPubSubKind:
 
     def from_connection_string(self, text: Any, hub: Any = "Chat", **options: Any) -> AnyClient:
         return AnyClient(self.client_class.from_connection_string(text, hub, **options))
+
+    def from_env(self, hub: Any = "Chat", **options: Any) -> AnyClient:
+        return AnyClient(self.client_class.from_env(hub, **options))
 
     def official_from_connection_string(self, text: Any, hub: Any = "Chat", **options: Any) -> OfficialAnyClient:
         return OfficialAnyClient(self.official_class.from_connection_string(text, hub, **options))

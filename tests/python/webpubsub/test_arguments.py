@@ -196,7 +196,8 @@ def test_hubs_that_are_none(kind: WebPubSubKind, client: AnyClient, hub: str) ->
 
 @pytest.mark.parametrize("argument", ["endpoint", "client_endpoint", "server_endpoint"])
 @pytest.mark.parametrize(
-    "endpoint", ["", "demo", "ftp://a", "https://a b", "https://u:canary@a", "https://a?b", "https://a#b"]
+    "endpoint",
+    ["", "demo", "ftp://a", "https://a b", "https://u:canary@a", "https://a?b", "https://a#b", "https://a;b"],
 )
 def test_endpoints_that_are_none(kind: WebPubSubKind, argument: str, endpoint: str) -> None:
     hint = f'{argument}="https://<resource>.webpubsub.azure.com"'
