@@ -3,17 +3,21 @@
 //! A program is started without a shell, from a directory of `PATH` that is absolute, with the environment as it was when
 //! the credential was made. It gets a time, after which it is killed with all that it has started; so it is when nobody
 //! waits for it any more.
+//!
+//! It is waited for on a thread. Tokio's own way sets up something for the whole process when its runtime is made, behind a
+//! lock that a child would find taken for ever if it was forked at that moment.
 
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{Child, Command};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use zeroize::Zeroizing;
 
 /// The most that is read of what a program writes. Tokens have a few kilobytes.
@@ -89,43 +93,72 @@ impl Programs {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true);
-        let mut running = Running(command.spawn().map_err(|error| match error.kind() {
+            .process_group(0);
+        let child = command.spawn().map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Failure::NotFound,
             _ => Failure::Broken(error),
-        })?);
-        let (text, complaint) = (running.0.stdout.take(), running.0.stderr.take());
-        let (text, complaint) = tokio::try_join!(read(text), read(complaint)).map_err(Failure::Broken)?;
-        let status = running.0.wait().await.map_err(Failure::Broken)?;
-        Ok(Output { is_success: status.success(), text, complaint })
+        })?;
+        let running = Running(Arc::new(Mutex::new(Some(child))));
+        let waiting = Running(Arc::clone(&running.0));
+        let ended = tokio::task::spawn_blocking(move || waiting.output()).await;
+        ended.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(Failure::Broken)
     }
 }
 
 /// Reads to the end, and keeps the beginning.
-async fn read(stream: Option<impl AsyncRead + Unpin>) -> io::Result<Zeroizing<Vec<u8>>> {
+fn read(stream: Option<impl Read>) -> io::Result<Zeroizing<Vec<u8>>> {
     // A buffer that grew would leave what it held behind, unwiped.
     let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(OUTPUT_MAX).unwrap_or_default()));
     if let Some(mut stream) = stream {
-        (&mut stream).take(OUTPUT_MAX).read_to_end(&mut content).await?;
-        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
+        stream.by_ref().take(OUTPUT_MAX).read_to_end(&mut content)?;
+        io::copy(&mut stream, &mut io::sink())?;
     }
     Ok(content)
 }
 
-/// A program that runs. Dropped before its end it is killed, and so are those that it has started: the tools that we run
-/// are scripts that start others.
-struct Running(Child);
+/// A program that runs, for whoever waits for it and for the thread that does. When the first of them lets go before its
+/// end it is killed, and so are those that it has started: the tools that we run are scripts that start others.
+struct Running(Arc<Mutex<Option<Child>>>);
+
+impl Running {
+    fn child(&self) -> MutexGuard<'_, Option<Child>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the program writes until its end.
+    fn output(&self) -> io::Result<Output> {
+        let (id, text, complaint) = match self.child().as_mut() {
+            Some(child) => (id_of(child), child.stdout.take(), child.stderr.take()),
+            None => return Err(io::ErrorKind::NotFound.into()),
+        };
+        // Both at once: a program whose one pipe is full does not go on to fill the other.
+        let complaint = thread::spawn(move || read(complaint));
+        let text = read(text)?;
+        let complaint = complaint.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))?;
+        // Its end is seen without collecting it, so that until then its id is nobody else's.
+        if let Some(id) = id {
+            let _ = waitid(WaitId::Pid(id), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
+        }
+        let child = self.child().take();
+        // Where the application collects all children itself, what was written has to tell.
+        let is_success = child.is_none_or(|mut child| child.wait().map_or(true, |status| status.success()));
+        Ok(Output { is_success, text, complaint })
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // None if its end was seen: another process may have its id by now.
-        let id = self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        if let Some(id) = id {
+        let Some(mut child) = self.child().take() else { return };
+        if let Some(id) = id_of(&child) {
             // One that has ended meanwhile needs no killing.
             let _ = kill_process_group(id, Signal::KILL);
         }
+        let _ = child.wait();
     }
+}
+
+fn id_of(child: &Child) -> Option<Pid> {
+    i32::try_from(child.id()).ok().and_then(Pid::from_raw)
 }
 
 #[cfg(test)]
