@@ -12,6 +12,7 @@ mod credential;
 mod errors;
 mod exit;
 mod identity;
+mod identity_arguments;
 mod negotiation;
 mod observer;
 mod references;
