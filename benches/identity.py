@@ -3,19 +3,19 @@
 Reproduce with ``make bench``, or with a release build of hubpass: ``python benches/identity.py``. Measured are the
 import, a token in hand, the first token of a new client secret credential, the search of ``DefaultAzureCredential``
 where there is nothing to find, and the peak memory of a process that gets one token. The process fails if a
-minimum misses its goal. Needs Linux: ``/proc``, and a listener that leaves a connection unanswered.
+minimum misses its goal. Needs Linux: ``/proc``, and ``unshare`` of util-linux.
 """
 
 import asyncio
 import os
-import socket
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -28,8 +28,8 @@ import hubpass.identity.aio
 from hubpass.emulator import Emulator
 from import_time import time_import
 from rounds import goal_met, interleave
+from search import SCOPE
 
-SCOPE = "https://signalr.azure.com/.default"
 THEIRS, OURS = "azure.identity", "hubpass.identity"
 
 IMPORT_ROUNDS = 20
@@ -42,33 +42,8 @@ GOALS = {"ManagedIdentityCredential": 15, "ClientSecretCredential": 30}
 
 WATCHDOG = 120.0
 
-# azure-identity does not probe an address that the environment names, but asks there for half a minute. On a laptop
-# it probes its constant, so that is what is replaced.
-SEARCH = {
-    THEIRS: """
-import logging, sys
-import azure.identity._credentials.imds as imds
-from azure.core.exceptions import ClientAuthenticationError
-from azure.identity import DefaultAzureCredential
-imds.IMDS_AUTHORITY = sys.argv[1]
-logging.getLogger("azure").addHandler(logging.NullHandler())
-""",
-    OURS: """
-import os, sys
-from hubpass.identity import ClientAuthenticationError, DefaultAzureCredential
-os.environ["AZURE_POD_IDENTITY_AUTHORITY_HOST"] = sys.argv[1]
-""",
-}
-TIMED_SEARCH = """
-from time import perf_counter
-begin = perf_counter()
-try:
-    DefaultAzureCredential().get_token(sys.argv[2])
-except ClientAuthenticationError as error:
-    seconds = perf_counter() - begin
-    assert "ManagedIdentityCredential" in str(error)
-    print(seconds)
-"""
+# Needs no privilege where the kernel lets users have namespaces.
+ISOLATED = (shutil.which("unshare") or "unshare", "--user", "--map-root-user", "--net", "--")
 
 # The peak in the statistics of a child's resources begins with its parent's; this one begins with the program.
 PEAK = """
@@ -82,8 +57,8 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 TRUST = {THEIRS: "connection_verify", OURS: "ca_file"}
 
 
-def run(code: str, *arguments: str, environment: Mapping[str, str] | None = None) -> float:
-    command = [sys.executable, "-c", code, *arguments]
+def run(*command: str | Path, environment: Mapping[str, str] | None = None) -> float:
+    """Run a program that prints a number."""
     answer = subprocess.run(
         command, check=True, stdout=subprocess.PIPE, text=True, env=environment, timeout=WATCHDOG
     ).stdout
@@ -207,37 +182,15 @@ def first_tokens_meet_the_goal(emulator: Emulator) -> bool:
     return all(met)
 
 
-@contextmanager
-def black_hole() -> Iterator[str]:
-    """An address whose queue of connections is full, so that a further one neither opens nor fails."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        host, port = listener.getsockname()
-        waiting = []
-        try:
-            while True:
-                waiting.append(socket.socket())
-                waiting[-1].settimeout(0.2)
-                try:
-                    waiting[-1].connect((host, port))
-                except TimeoutError:
-                    break
-            yield f"http://{host}:{port}"
-        finally:
-            for connection in waiting:
-                connection.close()
+def time_search(package: str) -> float:
+    """Time the search where there are neither variables nor tools nor settings of a user."""
+    with tempfile.TemporaryDirectory() as empty:
+        search = Path(__file__).with_name("search.py")
+        return run(*ISOLATED, sys.executable, search, package, environment={"PATH": empty, "HOME": empty})
 
 
 def discovery_meets_the_goal() -> bool:
-    """Compare how long the search takes on a laptop without tools, where packets to IMDS are lost."""
-    with tempfile.TemporaryDirectory() as empty, black_hole() as imds:
-        environment = {"PATH": empty, "HOME": empty}
-        contestants = {
-            package: partial(run, program + TIMED_SEARCH, imds, SCOPE, environment=environment)
-            for package, program in SEARCH.items()
-        }
-        spreads = interleave(contestants, rounds=DISCOVERY_ROUNDS)
+    spreads = interleave({package: partial(time_search, package) for package in TRUST}, rounds=DISCOVERY_ROUNDS)
     return goal_met("nothing found: hubpass / azure-identity", spreads[OURS].ratio_to(spreads[THEIRS]), at_most=1.1)
 
 
@@ -245,7 +198,9 @@ def report_peak_memory(emulator: Emulator) -> None:
     arguments = (emulator.tenant_id, emulator.client_id, emulator.client_secret, SCOPE, emulator.authority)
     peaks = {}
     for module, trust in TRUST.items():
-        peaks[module] = run(PEAK.format(module=module, trust=trust), *arguments, str(emulator.ca_file)) / 1024
+        peaks[module] = (
+            run(sys.executable, "-c", PEAK.format(module=module, trust=trust), *arguments, emulator.ca_file) / 1024
+        )
         print(f"  peak memory, {module + ' and one token':<31} {peaks[module]:>12.1f} MiB")
     # Not a goal: most of the smaller one is the interpreter.
     print(f"  {'peak memory: azure-identity / hubpass':<44} {peaks[THEIRS] / peaks[OURS]:>12.2f}")
