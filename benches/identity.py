@@ -142,7 +142,11 @@ def cached_tokens_meet_the_goals(emulator: Emulator) -> bool:
 
 
 def first_tokens_meet_the_goal(emulator: Emulator) -> bool:
-    """Compare the first token of a new credential in a process that has had others."""
+    """Compare the first token of a new credential in a process that has had others.
+
+    Ours trusts the system's certificates beside those of ``ca_file=``, and reading them counts; with
+    ``connection_verify=`` azure-identity trusts the file alone.
+    """
 
     def sync(module: ModuleType) -> float:
         begin = time.perf_counter()
