@@ -151,6 +151,7 @@ bench: setup ## measure against the stated ratios
 	.venv-bench/bin/python benches/negotiate.py
 	.venv-bench/bin/python benches/routes.py
 	.venv-bench/bin/python benches/import_time.py
+	.venv-bench/bin/python benches/identity.py
 	.venv-bench/bin/python benches/leaks.py
 
 .PHONY: wheel
