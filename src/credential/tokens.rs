@@ -43,6 +43,11 @@ impl AccessToken {
         Self { secret, expires_on: 0, refresh_on: None }
     }
 
+    /// When it expires and when it is best renewed, as its source said, in Unix seconds.
+    pub fn times(&self) -> (u64, Option<u64>) {
+        (self.expires_on, self.refresh_on)
+    }
+
     /// The token with the times that its source gave it.
     pub fn fetched(&self) -> FetchedToken {
         FetchedToken { token: self.secret.clone(), expires_on: self.expires_on, refresh_on: self.refresh_on }

@@ -20,7 +20,7 @@ use crate::credential::flow::Flow;
 use crate::credential::managed_identity::ManagedIdentity;
 use crate::credential::pipelines::ServiceConnection;
 use crate::credential::workload_identity::WorkloadIdentity;
-use crate::credential::{self, AccessToken, Caller, Fault, SharedCredential, TokenRequest};
+use crate::credential::{self, Caller, Fault, SharedCredential, TokenRequest};
 use crate::env;
 use crate::error::{Code, Error, Result};
 use crate::python::bridge::{self, PendingAnswer};
@@ -30,8 +30,8 @@ use crate::python::identity_arguments::{
     Keywords, certificate_missing, password_argument, process_limit, text_keyword, user_assigned,
 };
 use crate::python::references::{References, WeakReferences};
+use crate::python::token_answer::Given;
 use crate::python::{convert, exit};
-use crate::refresh::Held;
 use crate::secret::Secret;
 use crate::world::World;
 
@@ -424,29 +424,6 @@ impl Credential {
         Self::simple(py, keywords, is_async, |world| {
             Ok(Arc::new(ApplicationFlow::new(name, application, prover(world)?, world)))
         })
-    }
-}
-
-/// A token on its way to Python.
-struct Given {
-    token: Arc<Held<AccessToken>>,
-    is_info: bool,
-}
-
-impl<'py> IntoPyObject<'py> for Given {
-    type Target = PyAny;
-    type Output = Bound<'py, PyAny>;
-    type Error = PyErr;
-
-    fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let fetched = self.token.value().fetched();
-        let tokens = py.import(intern!(py, "hubpass.identity._tokens"))?;
-        let text = fetched.token.expose();
-        if self.is_info {
-            tokens.call_method1(intern!(py, "access_token_info"), (text, fetched.expires_on, fetched.refresh_on))
-        } else {
-            tokens.call_method1(intern!(py, "access_token"), (text, fetched.expires_on))
-        }
     }
 }
 

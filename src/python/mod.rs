@@ -20,6 +20,7 @@ mod signalr;
 mod status;
 #[cfg(feature = "testing")]
 mod testing;
+mod token_answer;
 mod warnings;
 mod webpubsub;
 
