@@ -69,6 +69,11 @@ class Entra:
             answer = Answer(404)
             if received.method == "POST" and is_form and is_token:
                 answer = token() if self._answers.empty() else self._answers.get()
+            if answer.reset_after is not None:
+                head = f"HTTP/1.1 {answer.status} Said\r\ncontent-length: {len(answer.body)}\r\n\r\n".encode()
+                conversation.send(head + answer.body[: answer.reset_after])
+                conversation.reset()
+                return
             conversation.answer(answer.status, answer.body, **answer.headers)
 
     def take(self) -> tuple[Received, dict[str, str]]:
