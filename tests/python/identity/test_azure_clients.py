@@ -23,6 +23,7 @@ from identity.doubles import SCOPE, Entra, Kind, token
 from networks.certificates import Authority
 from networks.service import Conversation, ScriptedService
 from signalr.client_kind import settle
+from signalr.scripts import run
 
 NAMES = [name for name in hubpass.identity.__all__ if name.endswith("Credential")]
 
@@ -139,8 +140,8 @@ def test_without_azure_core_there_are_tokens_of_the_same_form(entra: Entra) -> N
 
 def test_importing_them_imports_little() -> None:
     script = "import sys, hubpass.identity; print(*{'asyncio', 'azure', 'typing', 'logging'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.split() == []
+    outcome = run(script)
+    assert (outcome.code, outcome.output.split(), outcome.errors) == (0, [], "")
 
 
 def test_pickles_are_refused(kind: Kind, entra: Entra, tmp_path: Path) -> None:
