@@ -38,8 +38,8 @@ FIRST_ROUNDS = 30
 DISCOVERY_ROUNDS = 2
 # A few calls of azure-identity take as long as many of ours.
 CALLS = {THEIRS: 20, OURS: 400}
-# What has been reached, called and awaited. azure-identity's coroutines are faster than its functions, and a coroutine has
-# a price of its own.
+# What has been reached, called and awaited. Coroutines have a price of their own, and azure-identity has the
+# faster ones.
 GOALS = {"ManagedIdentityCredential": (10, 7), "ClientSecretCredential": (20, 7)}
 
 WATCHDOG = 120.0
