@@ -22,7 +22,7 @@ pub const TOKEN_LARGE: usize = 3072;
 const LIFETIME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The last second of the year 9999, beyond which no date can be written (RFC 3339) or read in Python.
-const EXPIRES_ON_MAX: u64 = 253_402_300_799;
+pub(crate) const EXPIRES_ON_MAX: u64 = 253_402_300_799;
 
 /// How many of the largest claims an error names.
 const LARGEST_NAMED: usize = 3;

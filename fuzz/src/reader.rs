@@ -36,7 +36,7 @@ impl<'a> Reader<'a> {
         u64::from_le_bytes(self.bytes())
     }
 
-    /// The next text: its length in one byte, or, if that is 255, as many kilobytes as the next byte says of one letter.
+    /// The next text: its length in one byte, or, if that is 255, sixteen times as often one letter as the next byte says.
     /// What is not UTF-8 becomes U+FFFD.
     pub fn text(&mut self) -> String {
         let length = usize::from(self.byte());

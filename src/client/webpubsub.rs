@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use base64_simd::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
@@ -16,11 +15,11 @@ use crate::endpoint::{Endpoints, Hub, Service};
 use crate::error::Result;
 use crate::jwt::Template;
 use crate::keys::SigningKey;
-use crate::negotiate::{TOKEN_LARGE, TOKEN_MAX};
+use crate::negotiate::{EXPIRES_ON_MAX, TOKEN_LARGE, TOKEN_MAX};
 use crate::observe::{Event, Once};
 use crate::process::PerProcess;
 use crate::rest::GENERATE_TOKEN;
-use crate::rest::answer::client_token;
+use crate::rest::answer::{client_token, unverified_payload};
 use crate::rest::webpubsub::generate_token;
 use crate::world::World;
 
@@ -293,15 +292,14 @@ fn expiry_in(token: &str) -> Option<u64> {
     struct Payload {
         exp: u64,
     }
-    /// The last second of the year 9999, beyond which no date can be written (RFC 3339) or read in Python.
-    const LAST: u64 = 253_402_300_799;
-    let decoded = URL_SAFE_NO_PAD.decode_to_vec(token.split('.').nth(1)?).ok()?;
-    let Payload { exp } = serde_json::from_slice(&decoded).ok()?;
-    (exp <= LAST).then_some(exp)
+    let Payload { exp } = unverified_payload(token)?;
+    (exp <= EXPIRES_ON_MAX).then_some(exp)
 }
 
 #[cfg(test)]
 mod tests {
+    use base64_simd::URL_SAFE_NO_PAD;
+
     use super::*;
 
     fn addresses(endpoint: &str, client: Option<&str>, hub: &str) -> Vec<(String, String)> {

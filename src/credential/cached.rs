@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::credential::flow::{Flow, FlowSource};
-use crate::credential::{AccessToken, Caller, Fault, FetchedToken, TokenRequest, TokenSource, Tokens};
+use crate::credential::{AccessToken, Caller, Fault, FetchedToken, TokenRequest, Tokens};
 use crate::error::Result;
 use crate::refresh::{CellPolicy, Held};
 use crate::secret::Secret;
@@ -27,16 +27,6 @@ impl Credential {
     /// A credential without tokens.
     pub fn new(flow: Arc<dyn Flow>, world: World) -> Arc<Self> {
         Arc::new(Self { flow, world, kept: ArcSwap::default() })
-    }
-
-    /// The name of the credential.
-    pub fn name(&self) -> &str {
-        self.flow.name()
-    }
-
-    /// Whether a token can be fetched for this caller.
-    pub fn can_fetch_for(&self, caller: &Caller) -> bool {
-        self.flow.can_fetch_for(caller)
     }
 
     /// The tokens that answer a request.
@@ -99,13 +89,6 @@ impl Credential {
         Ok(token)
     }
 
-    /// Forgets a token that a service did not accept.
-    pub fn forget(&self, token: &Secret) {
-        for (_, tokens) in self.kept.load().iter() {
-            tokens.forget_text(token);
-        }
-    }
-
     /// Lets go of connections. Tokens are still given.
     pub fn close(&self) {
         self.world.transport.close();
@@ -113,42 +96,30 @@ impl Credential {
 }
 
 /// A credential as a part of something else: the one of a client, or a member of a chain.
-pub struct SharedCredential(Arc<Credential>);
-
-impl SharedCredential {
-    /// The same credential, with the tokens that it keeps.
-    pub fn new(credential: Arc<Credential>) -> Self {
-        Self(credential)
-    }
-}
-
-impl Flow for SharedCredential {
+impl Flow for Credential {
     fn fetch<'a>(&'a self, request: &'a TokenRequest, caller: Caller) -> Pending<'a, Result<FetchedToken, Fault>> {
-        Box::pin(async move { Ok(self.0.obtain(request.clone(), &caller).await?.value().fetched()) })
+        Box::pin(async move { Ok(self.obtain(request.clone(), &caller).await?.value().fetched()) })
     }
 
     fn normalized(&self, request: TokenRequest) -> Result<TokenRequest> {
-        self.0.flow.normalized(request)
+        self.flow.normalized(request)
     }
 
     fn can_fetch_for(&self, caller: &Caller) -> bool {
-        self.0.can_fetch_for(caller)
+        self.flow.can_fetch_for(caller)
     }
 
     fn forget(&self, token: &Secret) {
-        self.0.forget(token);
+        for (_, tokens) in self.kept.load().iter() {
+            tokens.forget_text(token);
+        }
     }
 
     fn join_chain(&self) {
-        self.0.flow.join_chain();
+        self.flow.join_chain();
     }
 
     fn name(&self) -> &str {
-        self.0.name()
+        self.flow.name()
     }
-}
-
-/// A credential for one request, for a client that keeps the token itself.
-pub fn source_of(credential: &Arc<Credential>, request: TokenRequest) -> Arc<dyn TokenSource> {
-    Arc::new(FlowSource::new(Arc::new(SharedCredential::new(Arc::clone(credential))), request))
 }

@@ -160,6 +160,10 @@ impl Prover for CertificateProver {
     fn prove<'a>(&'a self, token_endpoint: &'a str, _caller: Caller) -> Pending<'a, Result<Proof, Fault>> {
         Box::pin(std::future::ready(self.assertion(token_endpoint).map_err(Fault::from)))
     }
+
+    fn settings(&self) -> &'static str {
+        "the application's ClientId and its certificate"
+    }
 }
 
 /// What to look at when nothing else is known.

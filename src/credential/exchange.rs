@@ -59,11 +59,20 @@ pub trait Prover: Send + Sync {
     fn can_prove_for(&self, _caller: &Caller) -> bool {
         true
     }
+
+    /// What to look at when Entra refuses the application.
+    fn settings(&self) -> &'static str {
+        "the application's ClientId and its federated credential"
+    }
 }
 
 impl Prover for Secret {
     fn prove<'a>(&'a self, _token_endpoint: &'a str, _caller: Caller) -> Pending<'a, Result<Proof, Fault>> {
         Box::pin(std::future::ready(Ok(Proof::Secret(self.clone()))))
+    }
+
+    fn settings(&self) -> &'static str {
+        "the application's ClientId and ClientSecret"
     }
 }
 
@@ -72,8 +81,6 @@ pub struct ApplicationFlow {
     name: &'static str,
     application: Application,
     prover: Box<dyn Prover>,
-    /// What to look at when Entra refuses.
-    settings: &'static str,
     clock: Clock,
     transport: Arc<dyn Transport>,
 }
@@ -81,13 +88,8 @@ pub struct ApplicationFlow {
 impl ApplicationFlow {
     /// An application that `prover` proves.
     pub fn new(name: &'static str, application: Application, prover: Box<dyn Prover>, world: &World) -> Self {
-        let settings = match name {
-            "ClientSecretCredential" => "the application's ClientId and ClientSecret",
-            "CertificateCredential" => "the application's ClientId and its certificate",
-            _ => "the application's ClientId and its federated credential",
-        };
         let (clock, transport) = (world.clock.clone(), Arc::clone(&world.transport));
-        Self { name, application, prover, settings, clock, transport }
+        Self { name, application, prover, clock, transport }
     }
 
     async fn get(&self, request: &TokenRequest, caller: Caller) -> Result<FetchedToken, Fault> {
@@ -109,7 +111,7 @@ impl ApplicationFlow {
             Some(Ok(answer)) if answer.status == 200 => {
                 TokenAnswer::read(&answer, PURPOSE)?.token(self.clock.now().rebased(sent))
             }
-            Some(Ok(answer)) => Err(TokenAnswer::refusal(&answer, PURPOSE, self.settings)),
+            Some(Ok(answer)) => Err(TokenAnswer::refusal(&answer, PURPOSE, self.prover.settings())),
             None => Err(Error::new(
                 Code::IdentityUnavailable,
                 "The request for an Entra token was not sent.",

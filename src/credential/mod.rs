@@ -28,7 +28,7 @@ use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
-pub use cached::{Credential, SharedCredential, source_of};
+pub use cached::Credential;
 pub use request::TokenRequest;
 pub use tokens::{AccessToken, TokenStatus, Tokens};
 

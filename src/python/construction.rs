@@ -18,7 +18,7 @@ use crate::credential::default::DefaultCredential;
 use crate::credential::exchange::ApplicationFlow;
 use crate::credential::flow::{Flow, FlowSource};
 use crate::credential::managed_identity::{ManagedIdentity, UserAssigned};
-use crate::credential::{TokenRequest, TokenSource, Tokens, source_of};
+use crate::credential::{TokenRequest, TokenSource, Tokens};
 use crate::endpoint::{ApplicationName, Endpoints, Service};
 use crate::env::{self, ProxyVariables, TrustVariables};
 use crate::error::{Code, Error, Result};
@@ -208,19 +208,17 @@ pub fn from_arguments<'py>(
     }
     let weak = WeakReferences::new(&references)?;
     let scope = keywords.scope(service)?;
-    if let Some(core) = Credential::unwrapped(credential)? {
-        if core.get().needs_loop() && !client_is_async {
+    let flow: Arc<dyn Flow> = match Credential::unwrapped(credential)? {
+        Some(ours) if ours.get().needs_loop() && !client_is_async => {
             return Err(other_kind(service, credential, client_is_async).into());
         }
-        let source = source_of(core.get().core(), TokenRequest::new(vec![scope])?);
-        let proven = entra(source, &world);
-        return Ok((keywords.parts(endpoints, proven, world)?, references));
-    }
-    let flow: Arc<dyn Flow> = match is_async(credential)? {
-        Some(true) if client_is_async => Arc::new(AsyncCredential::new(credential, weak)),
-        Some(false) if !client_is_async => Arc::new(SyncCredential::new(credential, weak)),
-        Some(_) => return Err(other_kind(service, credential, client_is_async).into()),
-        None => return Err(unsupported_credential(credential).into()),
+        Some(ours) => Arc::clone(ours.get().core()) as Arc<dyn Flow>,
+        None => match is_async(credential)? {
+            Some(true) if client_is_async => Arc::new(AsyncCredential::new(credential, weak)),
+            Some(false) if !client_is_async => Arc::new(SyncCredential::new(credential, weak)),
+            Some(_) => return Err(other_kind(service, credential, client_is_async).into()),
+            None => return Err(unsupported_credential(credential).into()),
+        },
     };
     let source = FlowSource::new(flow, TokenRequest::new(vec![scope])?);
     let proven = entra(Arc::new(source), &world);
@@ -320,10 +318,6 @@ pub fn current_key<'py>(credential: &Bound<'py, PyAny>) -> PyResult<Option<Bound
     Ok(key.filter(|key: &Bound<'_, PyString>| key.to_cow().is_ok_and(|key| !key.is_empty())))
 }
 
-fn class_name(value: &Bound<'_, PyAny>) -> String {
-    value.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string())
-}
-
 /// The error for a credential that proves nothing to the service.
 pub fn unsupported_credential(credential: &Bound<'_, PyAny>) -> Error {
     let hint = if credential.is_instance_of::<PyString>() {
@@ -331,14 +325,16 @@ pub fn unsupported_credential(credential: &Bound<'_, PyAny>) -> Error {
     } else {
         "Pass credential=DefaultAzureCredential() of azure.identity, or AzureKeyCredential(key) of azure.core.credentials with a key that is not empty."
     };
-    let message =
-        format!("The credential is {}, which has neither an access key nor get_token().", class_name(credential));
+    let message = format!(
+        "The credential is {}, which has neither an access key nor get_token().",
+        convert::type_name(credential)
+    );
     Error::new(Code::CredentialUnsupported, message, hint)
 }
 
 /// A credential of the other world: its methods would block an event loop, or need one that is not there.
 fn other_kind(service: Service, credential: &Bound<'_, PyAny>, client_is_async: bool) -> Error {
-    let (name, client) = (class_name(credential), service.client_class());
+    let (name, client) = (convert::type_name(credential), service.client_class());
     let (message, hint) = if client_is_async {
         (
             format!("The credential {name} blocks, and this client is async."),

@@ -14,6 +14,7 @@ use crate::credential::flow::Flow;
 use crate::credential::{Caller, CallerContext, Fault, FetchedToken, TokenRequest};
 use crate::error::{Code, Error};
 use crate::process::Birthplace;
+use crate::python::convert;
 use crate::python::exit;
 use crate::python::references::WeakReferences;
 use crate::secret::Secret;
@@ -36,11 +37,6 @@ fn token_method<'py>(credential: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'p
         Some(method) => Some(method),
         None => credential.getattr_opt(intern!(py, "get_token"))?,
     })
-}
-
-/// The name of a credential's class, for errors.
-fn class_name(credential: &Bound<'_, PyAny>) -> String {
-    credential.get_type().name().map_or_else(|_| "credential".to_owned(), |name| name.to_string())
 }
 
 /// Reads azure-core's `AccessToken` or `AccessTokenInfo`.
@@ -130,7 +126,7 @@ fn token_call<'py>(credential: &Bound<'py, PyAny>, request: &TokenRequest) -> Py
 fn not_a_token(name: &str, answer: &Bound<'_, PyAny>) -> Error {
     Error::new(
         Code::IdentityUnavailable,
-        format!("{name} gave something that is not an access token ({}).", class_name(answer)),
+        format!("{name} gave something that is not an access token ({}).", convert::type_name(answer)),
         "get_token() has to return an object with token (a str) and expires_on (seconds since 1970), as azure.core.credentials.AccessToken has.",
     )
 }
@@ -144,7 +140,7 @@ pub struct SyncCredential {
 impl SyncCredential {
     /// `references` are to `credential`, which is looked at here and not kept.
     pub fn new(credential: &Bound<'_, PyAny>, references: WeakReferences) -> Self {
-        Self { references, name: class_name(credential) }
+        Self { references, name: convert::type_name(credential) }
     }
 
     /// Begins to call the credential, on a thread that Python made. A thread of ours would be unwound through Rust frames
@@ -223,7 +219,7 @@ pub struct AsyncCredential {
 impl AsyncCredential {
     /// `references` are to `credential`, which is looked at here and not kept.
     pub fn new(credential: &Bound<'_, PyAny>, references: WeakReferences) -> Self {
-        Self { references, name: class_name(credential) }
+        Self { references, name: convert::type_name(credential) }
     }
 
     /// Begins a task on the caller's loop, which delivers through `delivery`.
@@ -355,7 +351,11 @@ impl TokenDelivery {
             || {
                 Err(Error::new(
                     Code::IdentityUnavailable,
-                    format!("The function that {} calls gave no assertion ({}).", self.name, class_name(assertion)),
+                    format!(
+                        "The function that {} calls gave no assertion ({}).",
+                        self.name,
+                        convert::type_name(assertion)
+                    ),
                     "Pass func= with a function that takes no arguments and returns a JSON Web Token as a str.",
                 ))
             },

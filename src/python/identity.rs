@@ -20,7 +20,7 @@ use crate::credential::flow::Flow;
 use crate::credential::managed_identity::ManagedIdentity;
 use crate::credential::pipelines::ServiceConnection;
 use crate::credential::workload_identity::WorkloadIdentity;
-use crate::credential::{self, Caller, Fault, SharedCredential, TokenRequest};
+use crate::credential::{self, Caller, Fault, TokenRequest};
 use crate::env;
 use crate::error::{Code, Error, Result};
 use crate::python::bridge::{self, PendingAnswer};
@@ -256,7 +256,7 @@ impl Credential {
                 let credential = credential.get();
                 needs_loop |= credential.needs_loop;
                 references.extend(credential.references.iter().map(|reference| reference.clone_ref(py)));
-                flows.push(Arc::new(SharedCredential::new(Arc::clone(&credential.core))));
+                flows.push(Arc::clone(&credential.core) as Arc<dyn Flow>);
                 continue;
             }
             let member_references = References::new(py, None, Some(&member))?;
