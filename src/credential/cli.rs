@@ -10,7 +10,6 @@ use crate::credential::aadsts::Refusal;
 use crate::credential::application::{Lookup, Tenants};
 use crate::credential::flow::Flow;
 use crate::credential::{Caller, Fault, FetchedToken, TokenRequest};
-use crate::env;
 use crate::error::{Code, Error, Result};
 use crate::rest::answer::{is_digits, object};
 use crate::secret::Secret;
@@ -19,27 +18,9 @@ use crate::world::Pending;
 /// How long a tool may take: azure-identity's default. They are programs in Python and Go that ask the network.
 pub const PROCESS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The means to run a tool.
-pub struct Tool {
-    programs: Programs,
-    is_one_tenant: bool,
-}
-
-impl Tool {
-    /// A tool that gets this time, with the environment as it is now.
-    pub fn new(limit: Duration, lookup: Lookup<'_>) -> Self {
-        let is_one_tenant = lookup("AZURE_IDENTITY_DISABLE_MULTITENANTAUTH").is_some();
-        Self { programs: Programs::new(env::all(), limit), is_one_tenant }
-    }
-
-    fn tenants(&self, tenant_id: &str, allowed: Vec<String>) -> Result<Tenants> {
-        Tenants::new(tenant_id, allowed, &|_| self.is_one_tenant.then(String::new))
-    }
-}
-
 /// The Azure CLI.
 pub struct AzureCli {
-    tool: Tool,
+    programs: Programs,
     tenants: Tenants,
     subscription: Option<String>,
 }
@@ -48,7 +29,13 @@ impl AzureCli {
     const NAME: &'static str = "AzureCliCredential";
 
     /// The CLI's current account, or that of a subscription; in its tenant, or in this one.
-    pub fn new(subscription: Option<String>, tenant_id: &str, allowed: Vec<String>, tool: Tool) -> Result<Self> {
+    pub fn new(
+        subscription: Option<String>,
+        tenant_id: &str,
+        allowed: Vec<String>,
+        programs: Programs,
+        lookup: Lookup<'_>,
+    ) -> Result<Self> {
         let is_subscription = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "_-. ".contains(c));
         if subscription.as_deref().is_some_and(|text| !is_subscription(text)) {
             return Err(Error::new(
@@ -57,8 +44,8 @@ impl AzureCli {
                 "Pass subscription= with the id: az account list --query \"[].id\"",
             ));
         }
-        let tenants = tool.tenants(tenant_id, allowed)?;
-        Ok(Self { tool, tenants, subscription: subscription.filter(|text| !text.is_empty()) })
+        let tenants = Tenants::new(tenant_id, allowed, lookup)?;
+        Ok(Self { programs, tenants, subscription: subscription.filter(|text| !text.is_empty()) })
     }
 
     async fn get(&self, request: &TokenRequest) -> Result<FetchedToken> {
@@ -82,7 +69,7 @@ impl AzureCli {
         if let Some(subscription) = &self.subscription {
             arguments.extend(["--subscription", subscription]);
         }
-        let ran = self.tool.programs.run("az", &arguments, ("AZURE_CORE_NO_COLOR", "true")).await;
+        let ran = self.programs.run("az", &arguments, ("AZURE_CORE_NO_COLOR", "true")).await;
         let output = ran.map_err(|failure| self.failed(&failure))?;
         if !output.is_success {
             return Err(self.refused(&output));
@@ -97,7 +84,7 @@ impl AzureCli {
     }
 
     fn failed(&self, failure: &Failure) -> Error {
-        let limit = self.tool.programs.limit();
+        let limit = self.programs.limit();
         unavailable(failure, "The Azure CLI (az)", "az account get-access-token", "https://aka.ms/azure-cli", limit)
     }
 
@@ -134,7 +121,7 @@ impl Flow for AzureCli {
 
 /// The Azure Developer CLI.
 pub struct AzureDeveloperCli {
-    tool: Tool,
+    programs: Programs,
     tenants: Tenants,
 }
 
@@ -142,9 +129,8 @@ impl AzureDeveloperCli {
     const NAME: &'static str = "AzureDeveloperCliCredential";
 
     /// The tool's current account, in its tenant or in this one.
-    pub fn new(tenant_id: &str, allowed: Vec<String>, tool: Tool) -> Result<Self> {
-        let tenants = tool.tenants(tenant_id, allowed)?;
-        Ok(Self { tool, tenants })
+    pub fn new(tenant_id: &str, allowed: Vec<String>, programs: Programs, lookup: Lookup<'_>) -> Result<Self> {
+        Ok(Self { programs, tenants: Tenants::new(tenant_id, allowed, lookup)? })
     }
 
     async fn get(&self, request: &TokenRequest) -> Result<FetchedToken> {
@@ -160,8 +146,8 @@ impl AzureDeveloperCli {
         if let Some(claims) = &claims {
             arguments.extend(["--claims", claims]);
         }
-        let limit = self.tool.programs.limit();
-        let output = self.tool.programs.run("azd", &arguments, ("NO_COLOR", "true")).await.map_err(|failure| {
+        let limit = self.programs.limit();
+        let output = self.programs.run("azd", &arguments, ("NO_COLOR", "true")).await.map_err(|failure| {
             unavailable(&failure, "The Azure Developer CLI (azd)", "azd auth token", "https://aka.ms/azure-dev", limit)
         })?;
         if !output.is_success {

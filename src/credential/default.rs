@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::command::Programs;
 use crate::credential::application::{Authority, Lookup};
 use crate::credential::chain::{Chain, Lenient};
-use crate::credential::cli::{AzureCli, AzureDeveloperCli, PROCESS_TIMEOUT, Tool};
+use crate::credential::cli::{AzureCli, AzureDeveloperCli, PROCESS_TIMEOUT};
 use crate::credential::environment;
 use crate::credential::flow::{Flow, Unavailable};
 use crate::credential::managed_identity::{ManagedIdentity, UserAssigned};
 use crate::credential::workload_identity::WorkloadIdentity;
+use crate::env;
 use crate::error::{Code, Error, Result};
 use crate::world::World;
 
@@ -171,11 +173,11 @@ impl DefaultCredential {
                     .flow(lookup, world),
                 ),
                 Member::AzureCli => or_failed(
-                    AzureCli::new(None, "", Vec::new(), self.tool(lookup))
+                    AzureCli::new(None, "", Vec::new(), self.programs(), lookup)
                         .map(|tool| Arc::new(Lenient(Arc::new(tool))) as Arc<dyn Flow>),
                 ),
                 Member::DeveloperCli => or_failed(
-                    AzureDeveloperCli::new("", Vec::new(), self.tool(lookup))
+                    AzureDeveloperCli::new("", Vec::new(), self.programs(), lookup)
                         .map(|tool| Arc::new(Lenient(Arc::new(tool))) as Arc<dyn Flow>),
                 ),
                 _ => {
@@ -192,8 +194,8 @@ impl DefaultCredential {
         )
     }
 
-    fn tool(&self, lookup: Lookup<'_>) -> Tool {
-        Tool::new(self.process_timeout, lookup)
+    fn programs(&self) -> Programs {
+        Programs::new(env::all(), self.process_timeout)
     }
 
     fn managed_client_id(&self, lookup: Lookup<'_>) -> Option<String> {

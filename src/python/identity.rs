@@ -9,10 +9,11 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
+use crate::command::Programs;
 use crate::credential::application::Application;
 use crate::credential::certificate::{Certificate, CertificateFile};
 use crate::credential::chain::Chain;
-use crate::credential::cli::{AzureCli, AzureDeveloperCli, Tool};
+use crate::credential::cli::{AzureCli, AzureDeveloperCli};
 use crate::credential::default::{DefaultCredential, Member};
 use crate::credential::environment;
 use crate::credential::exchange::{ApplicationFlow, Prover};
@@ -222,9 +223,10 @@ impl Credential {
     ) -> PyResult<Self> {
         let tenant_id = convert::text_argument("tenant_id", tenant_id)?;
         let subscription = text_keyword("subscription", subscription)?;
-        let (limit, allowed) = (process_limit(process_timeout)?, keywords.allowed_tenants()?);
+        let programs = Programs::new(env::all(), process_limit(process_timeout)?);
+        let allowed = keywords.allowed_tenants()?;
         Self::simple(py, &keywords, is_async, |_| {
-            Ok(Arc::new(AzureCli::new(subscription, &tenant_id, allowed, Tool::new(limit, &env::variable))?))
+            Ok(Arc::new(AzureCli::new(subscription, &tenant_id, allowed, programs, &env::variable)?))
         })
     }
 
@@ -238,9 +240,10 @@ impl Credential {
         is_async: bool,
     ) -> PyResult<Self> {
         let tenant_id = convert::text_argument("tenant_id", tenant_id)?;
-        let (limit, allowed) = (process_limit(process_timeout)?, keywords.allowed_tenants()?);
+        let programs = Programs::new(env::all(), process_limit(process_timeout)?);
+        let allowed = keywords.allowed_tenants()?;
         Self::simple(py, &keywords, is_async, |_| {
-            Ok(Arc::new(AzureDeveloperCli::new(&tenant_id, allowed, Tool::new(limit, &env::variable))?))
+            Ok(Arc::new(AzureDeveloperCli::new(&tenant_id, allowed, programs, &env::variable)?))
         })
     }
 
