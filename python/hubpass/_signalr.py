@@ -46,7 +46,8 @@ class SignalRServiceClient(SignalRServiceClientBase, SyncLifetime):
             request for each key (about one an hour), and needs a network that lets clients of the service through
             from here; where that is not so, or the service is in trouble, the key signs unproven, and the event
             ``key_unproven`` says why.
-        on_event: A function that is called with each :class:`hubpass.Event`, on whatever thread it happens on.
+        on_event: A function that is called with each :class:`hubpass.Event`, one after the other, on a thread of its
+            own.
 
     Raises:
         ConfigurationError: The credential is not one that this client can use.

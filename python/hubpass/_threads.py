@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context
+    from typing import Any
 
     from hubpass._native import TokenDelivery
 
@@ -46,27 +47,25 @@ def _run_then(target: Callable[[], object], end: Callable[[], object]) -> None:
 
 def begin_token(context: Context, get_token: Callable[[str], object], scope: str, delivery: TokenDelivery) -> None:
     """Call a credential whose methods block; ``delivery`` takes what it gives, or what it raises."""
-
-    def fetch() -> None:
-        try:
-            token = context.run(get_token, scope)
-        except BaseException as error:  # noqa: BLE001 - whatever a credential raises is the reason why there is no token
-            delivery.fail(error)
-        else:
-            delivery.complete(token)
-
-    start(fetch, "hubpass-credential")
+    start(
+        partial(_deliver, partial(context.run, get_token, scope), delivery.complete, delivery.fail),
+        "hubpass-credential",
+    )
 
 
 def begin_assertion(context: Context, func: Callable[[], object], delivery: TokenDelivery) -> None:
     """Call a function for an assertion, as ``begin_token`` calls a credential."""
+    start(
+        partial(_deliver, partial(context.run, func), delivery.complete_assertion, delivery.fail), "hubpass-assertion"
+    )
 
-    def fetch() -> None:
-        try:
-            assertion = context.run(func)
-        except BaseException as error:  # noqa: BLE001 - whatever it raises is the reason why there is no token
-            delivery.fail(error)
-        else:
-            delivery.complete_assertion(assertion)
 
-    start(fetch, "hubpass-assertion")
+def _deliver(
+    call: Callable[[], Any], complete: Callable[[Any], object], fail: Callable[[BaseException], object]
+) -> None:
+    try:
+        given = call()
+    except BaseException as error:  # noqa: BLE001 - whatever it raises is the reason why there is no token
+        fail(error)
+    else:
+        complete(given)

@@ -38,7 +38,8 @@ class WebPubSubServiceClient(WebPubSubServiceClientBase, SyncLifetime):
         ca_file: A PEM file of certificates to trust beside the system's, for networks that inspect TLS.
         timeout: How many seconds a call may take that needs the network, from the credential to the answer. Default:
             10.
-        on_event: A function that is called with each :class:`hubpass.Event`, on whatever thread it happens on.
+        on_event: A function that is called with each :class:`hubpass.Event`, one after the other, on a thread of its
+            own.
 
     Raises:
         ConfigurationError: The credential is not one that this client can use.

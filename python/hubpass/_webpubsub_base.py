@@ -23,14 +23,14 @@ API_VERSION = "2024-12-01"
 """The version of the service's operations that the core speaks."""
 
 
-class ConnectionStringCredential:
-    """Stands for what a connection string holds, and shows nothing of it."""
+class OwnCredential:
+    """Stands for a credential that the client has made itself, and shows nothing of it."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
         """Say what it stands for."""
-        return "<credential of a connection string [redacted]>"
+        return "<credential made by the client [redacted]>"
 
 
 class Configuration:
@@ -38,7 +38,7 @@ class Configuration:
 
     __slots__ = ("api_version", "credential", "endpoint", "hub")
 
-    def __init__(self, endpoint: str, hub: str, credential: AnyCredential | ConnectionStringCredential) -> None:
+    def __init__(self, endpoint: str, hub: str, credential: AnyCredential | OwnCredential) -> None:
         self.endpoint = endpoint
         self.hub = hub
         self.credential = credential
@@ -55,7 +55,7 @@ class WebPubSubServiceClientBase(ServiceClientBase):
     __slots__ = ("_credential",)
 
     _native: _native.WebPubSubClient
-    _credential: AnyCredential | ConnectionStringCredential
+    _credential: AnyCredential | OwnCredential
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class WebPubSubServiceClientBase(ServiceClientBase):
             "scope": scope,
             "timeout": timeout,
         }
-        self._credential = ConnectionStringCredential() if credential is None else credential
+        self._credential = OwnCredential() if credential is None else credential
         try:
             self._native = _native.WebPubSubClient(
                 endpoint, hub, credential, client_endpoint, server_endpoint, keywords, self._is_async
@@ -142,7 +142,7 @@ class WebPubSubServiceClientBase(ServiceClientBase):
             # As in the constructor.
             del connection_string, hub, keywords
             del authority, ca_file, on_event, scope, timeout
-        client._credential = ConnectionStringCredential()  # noqa: SLF001 - a client of the same class
+        client._credential = OwnCredential()  # noqa: SLF001 - a client of the same class
         return client
 
     @classmethod
@@ -188,7 +188,7 @@ class WebPubSubServiceClientBase(ServiceClientBase):
             "timeout": timeout,
         }
         client = cls.__new__(cls)
-        held = ConnectionStringCredential() if credential is None else credential
+        held = OwnCredential() if credential is None else credential
         client._credential = held  # noqa: SLF001 - a client of the same class
         try:
             client._native = _native.WebPubSubClient.from_env(  # noqa: SLF001 - a client of the same class

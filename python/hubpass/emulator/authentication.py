@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import NoReturn
 
 from starlette.requests import HTTPConnection
 
@@ -17,13 +16,12 @@ from hubpass.emulator.tokens import (
     KEY_NOT_FOUND,
     Claims,
     ParsedToken,
-    Refusal,
-    RefusedError,
     bearer_from_header,
     check_key_algorithm,
     check_length,
     parse_token,
     refuse,
+    refuse_with_text,
     verified_claims,
 )
 
@@ -38,7 +36,7 @@ def client_hub(connection: HTTPConnection) -> str:
     """The hub as the client wrote it; raises `RefusedError` (400) unless there is exactly one."""
     hub = single_query_value(connection, "hub", required=True)
     if hub is None or not _HUB_KEY.fullmatch(hub):
-        _refuse_query("The query parameter hub is not a valid hub name.")
+        refuse_with_text(400, "The query parameter hub is not a valid hub name.")
     return hub
 
 
@@ -46,7 +44,7 @@ def rest_hub(hub: str, application: str | None) -> str:
     """The hub key that a REST request addresses; raises `RefusedError` (400) for names that cannot exist."""
     for name in (hub, application):
         if name is not None and not HUB_NAME.fullmatch(name):
-            _refuse_query("The hub or application is not a valid name.")
+            refuse_with_text(400, "The hub or application is not a valid name.")
     return (f"{application}_{hub}" if application else hub).lower()
 
 
@@ -156,9 +154,9 @@ def single_query_value(connection: HTTPConnection, name: str, *, required: bool)
     """The value of a query parameter that may stand there only once; raises `RefusedError` (400)."""
     values = connection.query_params.getlist(name)
     if len(values) > 1:
-        _refuse_query(f"The query parameter {name} is given {len(values)} times.")
+        refuse_with_text(400, f"The query parameter {name} is given {len(values)} times.")
     if required and not values:
-        _refuse_query(f"The query parameter {name} is missing.")
+        refuse_with_text(400, f"The query parameter {name} is missing.")
     return values[0] if values else None
 
 
@@ -174,7 +172,3 @@ def request_target(address: Address, connection: HTTPConnection) -> RequestTarge
         raw_path=scope["raw_path"].partition(b"?")[0].decode("latin-1"),
         query=scope["query_string"].decode("latin-1"),
     )
-
-
-def _refuse_query(text: str) -> NoReturn:
-    raise RefusedError(Refusal(400, text, body=text))

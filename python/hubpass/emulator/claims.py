@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from hubpass.emulator.tokens import Claims, Refusal, RefusedError
+from hubpass.emulator.tokens import Claims, refuse_with_text
 from hubpass.emulator.transports import ALL_TRANSPORTS
 
 _SYSTEM_PREFIX = "asrs.s."
@@ -91,4 +91,4 @@ def _integer(claims: Claims, name: str, meaning: str) -> int:
 
 def _refuse(name: str, meaning: str) -> NoReturn:
     text = f"The claim {name} must be {meaning}."
-    raise RefusedError(Refusal(400, text, body=text))
+    refuse_with_text(400, text)

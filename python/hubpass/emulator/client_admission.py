@@ -11,7 +11,7 @@ from hubpass.emulator.claims import Identity, identity_of
 from hubpass.emulator.connections import Connection, IdInUseError, UnknownIdError
 from hubpass.emulator.interception import call_of
 from hubpass.emulator.service import Service
-from hubpass.emulator.tokens import Refusal, RefusedError
+from hubpass.emulator.tokens import refuse_with_text
 from hubpass.emulator.transports import WEB_SOCKETS, Transport
 
 
@@ -28,7 +28,7 @@ def identify(service: Service, request: HTTPConnection, *, query_allowed: bool) 
 def check_transport(identity: Identity, transport: Transport) -> None:
     """Refuse a transport that the token does not allow, in the way in which ASP.NET Core refuses a disabled one."""
     if not identity.transports & transport.bit:
-        refuse(404, f"The token's asrs.s.htt does not allow {transport.name}.")
+        refuse_with_text(404, f"The token's asrs.s.htt does not allow {transport.name}.")
 
 
 def admit(service: Service, request: HTTPConnection, hub: str, identity: Identity, transport: Transport) -> Connection:
@@ -45,8 +45,10 @@ def admit(service: Service, request: HTTPConnection, hub: str, identity: Identit
     except IdInUseError as error:
         call_of(request.scope).connection_id = error.connection.connection_id
         if error.connection.transport is not transport:
-            refuse(400, f"The connection uses {error.connection.transport.name}; it cannot change its transport.")
-        refuse(409, "A connection with that ID is open already.")
+            refuse_with_text(
+                400, f"The connection uses {error.connection.transport.name}; it cannot change its transport."
+            )
+        refuse_with_text(409, "A connection with that ID is open already.")
     call_of(request.scope).connection_id = connection.connection_id
     return connection
 
@@ -55,15 +57,10 @@ def required_id(request: HTTPConnection) -> str:
     """The connection token of a request; raises `RefusedError` (400)."""
     token = single_query_value(request, "id", required=False)
     if not token:
-        refuse(400, "Connection ID required: the query parameter id is missing.")
+        refuse_with_text(400, "Connection ID required: the query parameter id is missing.")
     return token
 
 
 def refuse_unknown() -> NoReturn:
     """Refuse a request that names a connection which does not exist."""
-    refuse(404, "No connection with that ID: it was not negotiated for this hub, too long ago, or is closed.")
-
-
-def refuse(status: int, text: str) -> NoReturn:
-    """Refuse a client's request with a text."""
-    raise RefusedError(Refusal(status, text, body=text))
+    refuse_with_text(404, "No connection with that ID: it was not negotiated for this hub, too long ago, or is closed.")

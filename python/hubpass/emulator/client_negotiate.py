@@ -14,7 +14,7 @@ from hubpass.emulator.client_admission import identify
 from hubpass.emulator.interception import call_of
 from hubpass.emulator.routes import Match
 from hubpass.emulator.service import Service, log
-from hubpass.emulator.tokens import Refusal, RefusedError
+from hubpass.emulator.tokens import refuse_with_text
 from hubpass.emulator.transports import TRANSPORTS
 
 _NEWEST_VERSION = 1
@@ -49,5 +49,5 @@ def _version(request: Request) -> int:
         return 0
     if not (text.isascii() and text.isdigit()):
         message = "The query parameter negotiateVersion is not a number."
-        raise RefusedError(Refusal(400, message, body=message))
+        refuse_with_text(400, message)
     return min(int(text), _NEWEST_VERSION)

@@ -15,7 +15,6 @@ from hubpass.emulator.client_admission import (
     admit,
     check_transport,
     identify,
-    refuse,
     refuse_unknown,
     required_id,
 )
@@ -28,6 +27,7 @@ from hubpass.emulator.interception import call_of
 from hubpass.emulator.request_body import BodyEndedError, BodyTooLongError, read_body
 from hubpass.emulator.routes import Match
 from hubpass.emulator.service import Service
+from hubpass.emulator.tokens import refuse_with_text
 from hubpass.emulator.transports import LONG_POLLING, SERVER_SENT_EVENTS
 
 # Several messages may come together; one that is too long ends the connection with an error that says so.
@@ -70,9 +70,9 @@ class RequestTransports:
         try:
             body = await read_body(request, _MAX_POST_BYTES)
         except BodyTooLongError:
-            refuse(413, f"The content may have at most {_MAX_POST_BYTES} bytes.")
+            refuse_with_text(413, f"The content may have at most {_MAX_POST_BYTES} bytes.")
         except BodyEndedError:
-            refuse(400, "The content ended before it was complete.")
+            refuse_with_text(400, "The content ended before it was complete.")
         connection = service.connections.find(hub, token)
         if connection is None:
             _keep_early(service, hub, token, body)
@@ -80,7 +80,7 @@ class RequestTransports:
         call_of(request.scope).connection_id = connection.connection_id
         session = self._session(connection)
         if session is None:
-            refuse(405, "POST is not allowed for a connection over WebSockets.")
+            refuse_with_text(405, "POST is not allowed for a connection over WebSockets.")
         if connection.closing:
             refuse_unknown()
         session.hear(body)
@@ -95,7 +95,7 @@ class RequestTransports:
         call_of(request.scope).connection_id = connection.connection_id
         session = self._session(connection)
         if not isinstance(session, PollingSession):
-            refuse(400, f"DELETE cannot end a connection over {connection.transport.name}.")
+            refuse_with_text(400, f"DELETE cannot end a connection over {connection.transport.name}.")
         session.stop()
         return _accepted(202)
 
@@ -115,7 +115,7 @@ def _keep_early(service: Service, hub: str, token: str, body: bytes) -> None:
     except UnknownIdError:
         refuse_unknown()
     if len(promised.early) + len(body) > _MAX_POST_BYTES:
-        refuse(413, f"A client that has not connected may post at most {_MAX_POST_BYTES} bytes.")
+        refuse_with_text(413, f"A client that has not connected may post at most {_MAX_POST_BYTES} bytes.")
     promised.early.extend(body)
 
 

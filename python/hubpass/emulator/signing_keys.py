@@ -22,7 +22,7 @@ class SigningKey:
     def sign(self, claims: Mapping[str, object]) -> str:
         """A token with these claims, whose header names the key."""
         header = {"typ": "JWT", "alg": ALGORITHM, "kid": self.key_id}
-        signing_input = f"{_json_part(header)}.{_json_part(claims)}"
+        signing_input = f"{json_part(header)}.{json_part(claims)}"
         signature = self._key.sign(signing_input.encode(), padding.PKCS1v15(), hashes.SHA256())
         return f"{signing_input}.{base64url(signature)}"
 
@@ -68,5 +68,6 @@ def base64url(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
-def _json_part(content: Mapping[str, object]) -> str:
+def json_part(content: Mapping[str, object]) -> str:
+    """A part of a JSON Web Token."""
     return base64url(json.dumps(content, separators=(",", ":")).encode())

@@ -125,6 +125,11 @@ def verified_claims(
     return claims
 
 
+def refuse_with_text(status: int, text: str) -> NoReturn:
+    """Raise the refusal of a request that is told why in the body."""
+    raise RefusedError(Refusal(status, text, body=text))
+
+
 def refuse(reason: str, description: str) -> NoReturn:
     """Raise the refusal for a bad token: 401 with the service's `WWW-Authenticate` form."""
     challenge = 'Bearer error="invalid_token"'

@@ -15,11 +15,10 @@ from hubpass.emulator.tokens import (
     KEY_NOT_FOUND,
     Claims,
     ParsedToken,
-    Refusal,
-    RefusedError,
     bearer_from_header,
     parse_token,
     refuse,
+    refuse_with_text,
     verified_claims,
 )
 from hubpass.emulator.web_pubsub_audiences import is_client_audience, is_rest_audience
@@ -33,7 +32,7 @@ def client_hub(websocket: WebSocket, match: Match) -> str:
     hub = match.parameters.get("hub") or single_query_value(websocket, "hub", required=True) or ""
     if not HUB_NAME.fullmatch(hub):
         text = "The hub is not a valid name."
-        raise RefusedError(Refusal(400, text, body=text))
+        refuse_with_text(400, text)
     return hub
 
 

@@ -14,7 +14,7 @@ from hubpass.emulator.journal import Call
 from hubpass.emulator.rest_errors import refuse_rest
 from hubpass.emulator.routes import Match
 from hubpass.emulator.service import Service, log
-from hubpass.emulator.tokens import Refusal, RefusedError
+from hubpass.emulator.tokens import refuse_with_text
 from hubpass.emulator.web_pubsub_authentication import client_claims, client_hub
 from hubpass.emulator.web_pubsub_connections import JSON_SUBPROTOCOL, RELIABLE_SUBPROTOCOL, Socket, WebPubSubConnection
 from hubpass.emulator.web_pubsub_identity import is_group_name, web_pubsub_identity
@@ -52,7 +52,7 @@ async def serve_web_pubsub_client(service: Service, websocket: WebSocket) -> Non
 
 async def refuse_without_upgrade(_: Service, __: Request, ___: Match) -> Response:
     """The answer to an ordinary request at a client's path."""
-    _refuse(400, "A client of Web PubSub connects by WebSocket.")
+    refuse_with_text(400, "A client of Web PubSub connects by WebSocket.")
 
 
 async def refuse_other_client(_: Service, __: Request, match: Match) -> Response:
@@ -107,7 +107,7 @@ def _chosen_subprotocol(websocket: WebSocket) -> str | None:
     offered: list[str] = websocket.scope["subprotocols"]
     known = next((name for name in offered if name.lower() in _SUBPROTOCOLS), None)
     if known is None and any(name.lower() in _PROTOBUF for name in offered):
-        _refuse(501, "The local Azure does not support the protobuf subprotocols of Web PubSub.")
+        refuse_with_text(501, "The local Azure does not support the protobuf subprotocols of Web PubSub.")
     return known
 
 
@@ -117,13 +117,13 @@ def _plain_mode(websocket: WebSocket) -> PlainMode:
     if mode is None or mode.lower() == "sendevent":
         return PlainMode()
     if mode.lower() != "sendtogroup":
-        _refuse(400, "webpubsub_mode must be sendEvent or sendToGroup.")
+        refuse_with_text(400, "webpubsub_mode must be sendEvent or sendToGroup.")
     group = single_query_value(websocket, "group", required=True) or ""
     if not is_group_name(group):
-        _refuse(400, "The query parameter group is not a valid group name.")
+        refuse_with_text(400, "The query parameter group is not a valid group name.")
     no_echo = single_query_value(websocket, "noEcho", required=False) or "false"
     if no_echo.lower() not in {"true", "false"}:
-        _refuse(400, "noEcho must be true or false.")
+        refuse_with_text(400, "noEcho must be true or false.")
     return PlainMode(group, no_echo=no_echo.lower() == "true")
 
 
@@ -133,7 +133,3 @@ def _refuse_protocol(match: Match) -> NoReturn:
     refuse_rest(
         501, "Error.NotImplemented", f"The local Azure does not support {name} clients, only /client/hubs/{{hub}}."
     )
-
-
-def _refuse(status: int, text: str) -> NoReturn:
-    raise RefusedError(Refusal(status, text, body=text))

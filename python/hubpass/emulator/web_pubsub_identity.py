@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
-from hubpass.emulator.tokens import Claims, Refusal, RefusedError
+from hubpass.emulator.tokens import Claims, refuse_with_text
 
 _LONGEST_GROUP = 1024
 _LONGEST_PATTERN = 1024
@@ -45,10 +45,10 @@ def web_pubsub_identity(claims: Claims) -> WebPubSubIdentity:
     user_id = claims.get("sub")
     if isinstance(user_id, (list, dict)):
         # An array would come from merging a caller's claim with the real one, which is how a user id is spoofed.
-        _refuse("The claim sub must be a single value.")
+        refuse_with_text(400, "The claim sub must be a single value.")
     groups = _texts(claims, "webpubsub.group")
     if not all(is_group_name(group) for group in groups):
-        _refuse("The token contains an invalid group name.")
+        refuse_with_text(400, "The token contains an invalid group name.")
     own = {name: value for name, value in claims.items() if name not in _TOKEN_CLAIMS}
     return WebPubSubIdentity(None if user_id is None else str(user_id), _texts(claims, "role"), groups, own)
 
@@ -63,7 +63,7 @@ def _texts(claims: Claims, name: str) -> tuple[str, ...]:
     value = claims.get(name, [])
     found = value if isinstance(value, list) else [value]
     if not all(isinstance(item, str) for item in found):
-        _refuse(f"The claim {name} must be a text or a list of texts.")
+        refuse_with_text(400, f"The claim {name} must be a text or a list of texts.")
     return tuple(found)
 
 
@@ -96,7 +96,3 @@ def _matches(pattern: str, group: str) -> bool:
     if end != len(pattern) or stars > _MOST_STARS:
         return False
     return re.fullmatch("".join(expression), group, re.DOTALL) is not None
-
-
-def _refuse(text: str) -> NoReturn:
-    raise RefusedError(Refusal(400, text, body=text))

@@ -5,17 +5,16 @@ They are signed with a key of the service that nobody else has, so they go on wo
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
-import json
 import secrets
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hubpass.emulator.access_keys import is_signed_with
 from hubpass.emulator.redaction import Redactor
+from hubpass.emulator.signing_keys import base64url, json_part
 from hubpass.emulator.tokens import ParsedToken
 
 ALGORITHM = "HS256"
@@ -53,9 +52,9 @@ class ClientTokenIssuer:
         if order.groups:
             claims["webpubsub.group"] = list(order.groups)
         header = {"alg": ALGORITHM, "kid": self._key_id, "typ": "JWT", _GENERATOR: object_id}
-        signing_input = f"{_json_part(header)}.{_json_part(claims)}"
+        signing_input = f"{json_part(header)}.{json_part(claims)}"
         signature = hmac.new(self._key.encode(), signing_input.encode(), hashlib.sha256).digest()
-        return f"{signing_input}.{_base64url(signature)}"
+        return f"{signing_input}.{base64url(signature)}"
 
     def names_key_of(self, token: ParsedToken) -> bool:
         """Whether the token says that it was made here."""
@@ -70,11 +69,3 @@ class ClientTokenIssuer:
         return token.algorithm == ALGORITHM and is_signed_with(
             self._key, token.algorithm, token.signing_input, token.signature
         )
-
-
-def _json_part(content: Mapping[str, object]) -> str:
-    return _base64url(json.dumps(content, separators=(",", ":")).encode())
-
-
-def _base64url(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()

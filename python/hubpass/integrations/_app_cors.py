@@ -8,6 +8,7 @@ from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 
 from hubpass.integrations._mount import Mount, log
+from hubpass.integrations._origins import Origins
 
 
 def log_refused_preflights(app: Starlette, mount: Mount) -> None:
@@ -16,7 +17,7 @@ def log_refused_preflights(app: Starlette, mount: Mount) -> None:
         return
     for middleware in app.user_middleware:
         if isinstance(middleware.cls, type) and issubclass(middleware.cls, CORSMiddleware):
-            missing = ", ".join(_missing(dict(middleware.kwargs), mount))
+            missing = ", ".join(_missing(dict(middleware.kwargs), mount.origins))
             if missing:
                 log.error(
                     "The application's CORSMiddleware answers before the route %s/negotiate and would refuse pages "
@@ -26,10 +27,7 @@ def log_refused_preflights(app: Starlette, mount: Mount) -> None:
                 )
 
 
-def _missing(options: dict[str, Any], mount: Mount) -> list[str]:
-    origins = mount.origins
-    if origins is None:
-        return []
+def _missing(options: dict[str, Any], origins: Origins) -> list[str]:
     # The middleware itself is asked, so that no rule of it is written here again.
     middleware = CORSMiddleware(_nothing, **options)
     refused = [origin for origin in origins if not middleware.is_allowed_origin(origin)]

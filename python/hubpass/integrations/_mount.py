@@ -10,7 +10,7 @@ import json
 import logging
 import math
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeAlias, cast
 
@@ -244,11 +244,6 @@ async def run_async(plan: Plan | Reply) -> Reply:
 
 def _answer(answer: Mapping[str, str]) -> Reply:
     return Reply(200, json.dumps(answer).encode(), JSON)
-
-
-async def settle(value: object) -> object:
-    """What a callback gave, which may be a coroutine."""
-    return await value if isinstance(value, Awaitable) else value
 
 
 def _failure(error: HubpassError, grant: object) -> Reply:

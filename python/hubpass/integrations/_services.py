@@ -12,12 +12,12 @@ from hubpass._signalr_base import SignalRServiceClientBase
 from hubpass._webpubsub_base import WebPubSubServiceClientBase
 from hubpass.exceptions import InvalidArgumentError
 from hubpass.grants import Grant
+from hubpass.models import DEFAULT_LIFETIME
 
 AnyClient: TypeAlias = ServiceClientBase
 
 # What the service makes at the least (`minutesToExpire` of `:generateToken`).
 _SHORTEST_OF_WEB_PUBSUB = timedelta(minutes=1)
-_DEFAULT_LIFETIME = timedelta(hours=1)
 
 
 def checked_client(client: object, asynchronous: bool | None) -> AnyClient:
@@ -64,7 +64,7 @@ def _negotiation_of_web_pubsub(negotiate: Callable[..., Any], grant: Grant) -> C
         raise _impossible(service, "claims", "Leave out Grant(claims=...): the handler of connect knows the user.")
     if grant.close_on_expiration:
         raise _impossible(service, "an end of the connection", "Leave out Grant(close_on_expiration=True).")
-    lifetime = _DEFAULT_LIFETIME if grant.lifetime is None else grant.lifetime
+    lifetime = DEFAULT_LIFETIME if grant.lifetime is None else grant.lifetime
     if grant.expires_on is not None:
         lifetime = min(lifetime, _time_until(grant.expires_on))
     return partial(negotiate, grant.user_id, roles=grant.roles, groups=grant.groups, lifetime=lifetime)
@@ -72,20 +72,25 @@ def _negotiation_of_web_pubsub(negotiate: Callable[..., Any], grant: Grant) -> C
 
 def _time_until(expires_on: datetime) -> timedelta:
     """What is left of the user's session; the service makes no token for less than a minute."""
-    left = None if expires_on.tzinfo is None else expires_on - datetime.now(timezone.utc)
-    if left is None or left < _SHORTEST_OF_WEB_PUBSUB:
-        raise InvalidArgumentError(
-            "The user's session ends within a minute, or has no time zone.",
-            code="invalid_authentication_expires_on",
-            hint="Pass Grant(expires_on=datetime.now(timezone.utc) + timedelta(...)), or add tzinfo to it.",
-        )
+    if expires_on.tzinfo is None:
+        raise _bad_end("has no time zone", "Add one: expires_on.replace(tzinfo=timezone.utc), if it is in UTC.")
+    left = expires_on - datetime.now(timezone.utc)
+    if left < _SHORTEST_OF_WEB_PUBSUB:
+        raise _bad_end("ends within a minute", "Pass Grant(expires_on=datetime.now(timezone.utc) + timedelta(...)).")
     return left
+
+
+def _bad_end(what: str, hint: str) -> InvalidArgumentError:
+    return InvalidArgumentError(f"The user's session {what}.", code="invalid_authentication_expires_on", hint=hint)
 
 
 def group_calls(client: AnyClient, grant: Grant, ttl: timedelta | None) -> Sequence[Callable[[], Any]]:
     """The calls that put a user of SignalR into groups, which its tokens cannot say."""
+    # Groups may be a generator, which is for Web PubSub's own token to use up.
+    if not isinstance(client, SignalRServiceClientBase):
+        return ()
     groups = (grant.groups,) if isinstance(grant.groups, str) else tuple(grant.groups)
-    if not groups or not isinstance(client, SignalRServiceClientBase):
+    if not groups:
         return ()
     if ttl is None:
         hint = "Pass groups_ttl=timedelta(hours=1) where the route is mounted."

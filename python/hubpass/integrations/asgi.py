@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hubpass.exceptions import HubpassError
 from hubpass.grants import ANONYMOUS, Forbidden, Grant
-from hubpass.integrations._mount import GetHeader, Headers, Mount, Reply, run_async, settle
+from hubpass.integrations._mount import GetHeader, Headers, Mount, Reply, log, run_async
 from hubpass.integrations._paths import hub_in
 
 if TYPE_CHECKING:
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from hubpass.integrations._services import AnyClient
 
 __all__ = ["negotiate_asgi"]
-
-log = logging.getLogger("hubpass.integrations")
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -44,8 +41,11 @@ def negotiate_asgi(
 ) -> App:
     """Make an ASGI application that answers ``POST {path}/negotiate``.
 
-    The functions of the other modules take the same arguments. Whatever comes back from a request is decided by
-    ``authorize`` and by the mount: neither ``Host`` nor any ``X-Forwarded-*`` header has a part in it.
+    The functions of the other modules take the same arguments (that for Azure Functions a client, and neither
+    ``allow_origins`` nor ``allow_headers``, because the platform has settings for CORS).
+
+    Whatever comes back from a request is decided by ``authorize`` and by the mount: neither ``Host`` nor any
+    ``X-Forwarded-*`` header has a part in it.
 
     Args:
         client: An async client of :mod:`hubpass.aio` (in WSGI frameworks a sync one of :mod:`hubpass`), which is warmed
@@ -135,8 +135,8 @@ async def call_authorize(authorize: Any, request: object) -> object:
     if authorize is ANONYMOUS:
         return ANONYMOUS
     if _is_async(authorize):
-        return await settle(authorize(request))
-    return await settle(await asyncio.to_thread(authorize, request))
+        return await _settled(authorize(request))
+    return await _settled(await asyncio.to_thread(authorize, request))
 
 
 def _is_async(function: Any) -> bool:
@@ -193,3 +193,8 @@ def path_below_root(scope: Scope) -> str:
     """The path below where the application is mounted: servers and frameworks leave the prefix in or cut it off."""
     path, root = str(scope["path"]), str(scope.get("root_path", ""))
     return path[len(root) :] if root and path.startswith(root) else path
+
+
+async def _settled(value: object) -> object:
+    """What a callback gave, which may be a coroutine."""
+    return await value if isinstance(value, Awaitable) else value

@@ -11,6 +11,9 @@ from hubpass.pytest_plugin.testers import NotConnectedError
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
 
+ANSWER_SECONDS = 10.0
+"""How long the local Azure may take to answer before a test fails."""
+
 _INSTALL_HINT = 'pip install "hubpass[pytest]"'
 
 

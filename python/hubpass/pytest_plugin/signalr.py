@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
-from hubpass.pytest_plugin.connections import Connection, open_websocket
+from hubpass.pytest_plugin.connections import ANSWER_SECONDS, Connection, open_websocket
 from hubpass.pytest_plugin.testers import NotConnectedError, Tester
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class SignalRConnection(Connection):
 
     def _shake_hands(self) -> None:
         self._websocket.send(json.dumps({"protocol": "json", "version": 1}) + _SEPARATOR)
-        refused = self._next(time.monotonic() + 10.0).get("error")
+        refused = self._next(time.monotonic() + ANSWER_SECONDS).get("error")
         if refused is not None:
             raise NotConnectedError(f"the handshake was refused: {refused}")
 
@@ -111,7 +111,7 @@ class SignalRTester(Tester[SignalRConnection]):
 
 def _negotiate(url: str, token: str) -> dict[str, Any]:
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10.0)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=ANSWER_SECONDS)
     try:
         path = f"{parts.path}negotiate?{parts.query}&negotiateVersion=1"
         connection.request("POST", path, headers={"Authorization": f"Bearer {token}"})

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from hubpass.pytest_plugin.connections import Connection, open_websocket
+from hubpass.pytest_plugin.connections import ANSWER_SECONDS, Connection, open_websocket
 from hubpass.pytest_plugin.testers import NotConnectedError, Tester
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from hubpass.emulator.control_records import JournalEntry
 
 _SUBPROTOCOL = "json.webpubsub.azure.v1"
-_ANSWER_SECONDS = 10.0
 
 
 class RefusedError(AssertionError):
@@ -53,7 +52,7 @@ class WebPubSubConnection(Connection):
         super().__init__(websocket)
         self._received: deque[Message] = deque()
         self._ack_ids = count(1)
-        welcome = self._next(time.monotonic() + _ANSWER_SECONDS)
+        welcome = self._next(time.monotonic() + ANSWER_SECONDS)
         self.connection_id, self.user_id = welcome["connectionId"], welcome.get("userId")
 
     def receive(self, timeout: float = 10.0) -> Message:
@@ -99,7 +98,7 @@ class WebPubSubConnection(Connection):
     def _ask(self, kind: str, group: str, **more: Any) -> None:
         ack_id = next(self._ack_ids)
         self._websocket.send(json.dumps({"type": kind, "group": group, "ackId": ack_id, **more}))
-        deadline = time.monotonic() + _ANSWER_SECONDS
+        deadline = time.monotonic() + ANSWER_SECONDS
         while True:
             message = self._next(deadline)
             if message["type"] != "ack":

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -12,6 +13,7 @@ from hubpass import InvalidArgumentError
 from hubpass.grants import ANONYMOUS, Forbidden, Grant
 from integrations.mounts import Framework
 from signalr.tokens import verified
+from webpubsub.kinds import verified as verified_of_web_pubsub
 
 AUDIENCE = "https://demo.service.signalr.net/client/?hub=chat"
 NOW = datetime.now(timezone.utc)
@@ -51,6 +53,20 @@ def test_everything_in_a_grant_reaches_the_token(framework: Framework) -> None:
     assert claims["team"] == 7
     assert claims["exp"] == int(ends.timestamp())
     assert (claims["asrs.s.coae"], claims["asrs.s.aeo"]) == ("true", str(int(ends.timestamp())))
+
+
+def test_groups_and_roles_reach_the_token_of_web_pubsub(framework: Framework) -> None:
+    """A generator, too, which gives its groups once only."""
+    client = framework.client("https://demo.webpubsub.azure.com", class_name="WebPubSubServiceClient")
+    mounted = framework.mount(
+        client=client,
+        authorize=lambda _: Grant("ada", roles=["webpubsub.sendToGroup"], groups=(name for name in ("news", "chess"))),
+    )
+    url = urlsplit(mounted.post().json["url"])
+    (token,) = parse_qs(url.query)["access_token"]
+    claims = verified_of_web_pubsub(token, "https://demo.webpubsub.azure.com/client/hubs/chat")
+    assert (claims["sub"], claims["role"]) == ("ada", ["webpubsub.sendToGroup"])
+    assert claims["webpubsub.group"] == ["news", "chess"]
 
 
 def test_the_lifetime_of_a_grant(framework: Framework) -> None:
