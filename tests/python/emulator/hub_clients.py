@@ -5,29 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 
 from emulator.support import SEPARATOR, Azure, HubClient
 
 Message = dict[str, Any]
-
-
-class TransportClient(Protocol):
-    """One client before or after its handshake."""
-
-    def say(self, *messages: object) -> None: ...
-
-    def say_raw(self, data: bytes) -> None: ...
-
-    def hear(self, *, pings: bool = False) -> Message: ...
-
-    def ends(self) -> bool:
-        """Whether the service closes the transport in order, with nothing more to hear."""
-
-    def vanish(self) -> None:
-        """Go away without a word."""
 
 
 class WebSocketClient:

@@ -9,7 +9,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
@@ -200,17 +200,20 @@ class Azure:
 
     def refused_socket(self, token: str | None = None, **options: Any) -> httpx.Response:
         """The HTTP answer with which a WebSocket is refused; fails if it is accepted."""
-        try:
-            with self.socket(token, **options):
-                pass
-        except InvalidStatus as error:
-            answer = error.response
-            return httpx.Response(
-                answer.status_code,
-                headers=list(answer.headers.raw_items()),
-                content=bytes(answer.body or b""),
-            )
-        raise AssertionError("the WebSocket was accepted")
+        return refusal_of(self.socket(token, **options))
+
+
+def refusal_of(opening: AbstractContextManager[object]) -> httpx.Response:
+    """The HTTP answer with which the service refuses a WebSocket that is opened; fails if it is accepted."""
+    try:
+        with opening:
+            pass
+    except InvalidStatus as error:
+        answer = error.response
+        return httpx.Response(
+            answer.status_code, headers=list(answer.headers.raw_items()), content=bytes(answer.body or b"")
+        )
+    raise AssertionError("the WebSocket was accepted")
 
 
 class HubClient:

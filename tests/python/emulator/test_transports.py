@@ -243,7 +243,10 @@ def test_the_end_of_the_emulator_waits_for_nobody(transport: str) -> None:
     emulator = Emulator()
     emulator.start()
     azure = Azure(emulator)
+    lines: list[str] | None = None
     with suppress(httpx.TransportError), joined(azure, transport):
         emulator.stop()
-        assert not [line for line in emulator.log_lines if "graceful shutdown exceeded" in line or "ERROR" in line]
+        lines = list(emulator.log_lines)
     azure.close()
+    assert lines is not None
+    assert not [line for line in lines if "graceful shutdown exceeded" in line or "ERROR" in line]

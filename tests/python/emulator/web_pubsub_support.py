@@ -10,11 +10,11 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from emulator.support import WATCHDOG_SECONDS, Azure, key_of
+from emulator.support import WATCHDOG_SECONDS, Azure, key_of, refusal_of
 
 JSON = "json.webpubsub.azure.v1"
 RELIABLE = "json.reliable.webpubsub.azure.v1"
@@ -135,15 +135,7 @@ class PubSub:
 
     def refused(self, token: str | None = None, **options: Any) -> httpx.Response:
         """The HTTP answer with which a WebSocket is refused; fails if it is accepted."""
-        try:
-            with self.socket(token, **options):
-                pass
-        except InvalidStatus as error:
-            answer = error.response
-            return httpx.Response(
-                answer.status_code, headers=list(answer.headers.raw_items()), content=bytes(answer.body or b"")
-            )
-        raise AssertionError("the WebSocket was accepted")
+        return refusal_of(self.socket(token, **options))
 
 
 class PubSubClient:

@@ -18,7 +18,7 @@ from emulator.support import Azure
 from entra.clients import requests, wait_until_held
 from entra.test_processes_with_keys import arguments, preamble
 from signalr.client_kind import SYNC, ClientKind
-from signalr.scripts import Outcome, finish, run, start
+from signalr.scripts import Outcome, finish, go_on, run, start
 from signalr.service_double import WATCHDOG
 
 FORKS = 30
@@ -103,12 +103,6 @@ def read(process: "subprocess.Popen[str]") -> Any:
         output, errors = process.communicate(timeout=WATCHDOG)
         raise AssertionError(f"the program has ended with {process.returncode}: {output}{errors}")
     return json.loads(line)
-
-
-def go_on(process: "subprocess.Popen[str]") -> None:
-    assert process.stdin is not None
-    process.stdin.write("\n")
-    process.stdin.flush()
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ import json
 
 from emulator.support import Azure
 from entra.clients import requests
-from entra.test_forks import FAMILY, go_on, program, read
+from entra.test_forks import FAMILY, program, read
 from entra.test_processes_with_keys import arguments, preamble
 from signalr.client_kind import SYNC
+from signalr.scripts import go_on
 
 WORKERS = 32
 

@@ -7,7 +7,7 @@ import pytest
 from emulator.support import Azure
 from entra.clients import wait_until_held
 from signalr.client_kind import ClientKind
-from signalr.scripts import Outcome, finish, run, start
+from signalr.scripts import Outcome, finish, go_on, run, start
 
 RUNS = 20
 
@@ -146,24 +146,19 @@ print(negotiate().kid, flush=True)
     assert process.stdin is not None
     assert process.stdout is not None
 
-    def go_on() -> None:
-        assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
-
     old = process.stdout.readline().strip()
     assert old in {key.kid for key in azure.control.temporary_keys()}
     new = azure.control.rotate_temporary_key()
     azure.control.fail_next("access_key", hold=True)
-    go_on()
+    go_on(process)
     assert process.stdout.readline() == "renewing\n"
     wait_until_held(azure, "access_key")
-    go_on()
+    go_on(process)
     assert process.stdout.readline() == "child 0\n"
     assert process.stdout.readline() == "old\n"
     assert len(azure.control.held()) == 1
     azure.control.release()
-    go_on()
+    go_on(process)
     assert process.stdout.readline() == f"{new}\n"
     outcome = finish(process)
     assert (outcome.code, outcome.errors) == (0, "")
@@ -191,8 +186,7 @@ thread.join()
     assert process.stdin is not None
     assert process.stdout is not None
     wait_until_held(azure, "access_key")
-    process.stdin.write("\n")
-    process.stdin.flush()
+    go_on(process)
     assert process.stdout.readline() == "child 0\n"
     assert len(azure.control.held()) == 1
     azure.control.release()

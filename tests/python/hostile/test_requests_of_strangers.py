@@ -120,6 +120,7 @@ def test_a_body_in_chunks_is_not_read(server: Server) -> None:
     for body in (chunk * 8 + b"0\r\n\r\n", chunk * 8, b"0\r\n\r\n", b"zz\r\n", b"-1\r\n", b"ffffffffffffffffff\r\nx"):
         answers = server.ask("/chat/negotiate", "Transfer-Encoding: chunked", body=body)
         assert check(answers) in ([CHAT], [None], [])
+    assert_gets(CHAT, server.ask("/chat/negotiate"))
 
 
 @pytest.mark.parametrize(
@@ -264,6 +265,7 @@ def test_other_spellings_of_a_path_give_its_token_or_none(server: Server, target
     """Servers and frameworks differ in what they take for the same path."""
     for found in check(server.ask(target, "Host: evil.example")):
         assert found in {url, None}
+    assert_gets(CHAT, server.ask("/chat/negotiate"))
 
 
 @pytest.mark.parametrize(

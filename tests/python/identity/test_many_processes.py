@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from emulator.support import Azure, poll
-from entra.test_forks import go_on, program, read
+from entra.test_forks import program, read
 from entra.test_processes_with_keys import preamble
 from hubpass.emulator import Emulator
 from signalr.client_kind import SYNC
+from signalr.scripts import go_on
 
 PROCESSES = 32
 

@@ -8,7 +8,6 @@ import json
 import re
 import socket
 import ssl
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import jwt
 from typing_extensions import Self, override
 
 from hubpass.emulator.certificates import new_server_certificate
+from networks.listener import reset
 from secrecy.search import Canaries
 from signalr.service_double import Held
 
@@ -263,13 +263,11 @@ class EchoingAzure:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 body = self.rfile.read(int(headers.get("content-length", "0"))).decode()
                 request = Request(self.command, self.path, headers, body)
-                answer, reset = azure.respond(request, self.connection)
+                answer, is_reset = azure.respond(request, self.connection)
                 self.wfile.write(answer)
                 self.close_connection = True
-                if reset:
-                    # Closing with a linger time of zero sends a reset in place of an orderly end.
-                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                    self.connection.close()
+                if is_reset:
+                    reset(self.connection)
 
             do_GET = do_PUT = do_POST  # noqa: N815 - the names are those of http.server
 

@@ -4,7 +4,6 @@ Our own copies are wiped. What a library holds on the way between the network an
 is used again; ``docs/secrets.md`` says so, and these tests tell the two apart by what stands beside a copy.
 """
 
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ from secrecy.clients import Echoed
 from secrecy.echoing_azure import ACCESS_TOKEN, CLIENT_SECRET, TEMPORARY_KEY
 from secrecy.memory import Found, copies_of
 from signalr.client_kind import ClientKind
-from signalr.scripts import finish, start
+from signalr.scripts import finish, go_on, start
 
 SCRIPT = """
 import asyncio, gc, inspect, os, sys
@@ -66,12 +65,6 @@ def say(program: "subprocess.Popen[str]", expected: str) -> None:
     assert program.stdout.readline() == f"{expected}\n"
 
 
-def let_go_on(program: "subprocess.Popen[str]") -> None:
-    assert program.stdin is not None
-    program.stdin.write("\n")
-    program.stdin.flush()
-
-
 def environment_of(echo: Echoed) -> dict[str, str]:
     return {"APPLICATION": echo.azure.application, "AUTHORITY": echo.azure.authority, "CA_FILE": echo.ca_file}
 
@@ -83,7 +76,7 @@ def copies_before_and_after(
     program = start(SCRIPT.format(module=kind.module), environment=environment, with_input=True)
     say(program, "held")
     held = {secret: reads(program, secret) for secret in secrets}
-    let_go_on(program)
+    go_on(program)
     say(program, "gone")
     gone = {secret: reads(program, secret) for secret in secrets}
     assert finish(program, "\n").code == 0
@@ -129,4 +122,3 @@ def test_the_search_finds_a_copy_that_was_freed_and_not_wiped() -> None:
     found = reads(program, secret)
     assert finish(program, "\n").code == 0
     assert found
-    assert os.getpid() != program.pid

@@ -46,6 +46,13 @@ def start(
     )
 
 
+def go_on(process: "subprocess.Popen[str]") -> None:
+    """Let a program go on that waits for a line of input."""
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
 def finish(process: "subprocess.Popen[str]", last_input: str | None = None, seconds: float = WATCHDOG) -> Outcome:
     """Wait for a program; one that does not end is killed and fails the test."""
     try:

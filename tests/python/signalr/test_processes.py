@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from signalr.client_kind import ASYNC, KEY, ClientKind
-from signalr.scripts import finish, run, start
+from signalr.scripts import finish, go_on, run, start
 from signalr.service_double import Answer, ServiceDouble
 from signalr.tokens import unverified
 from webpubsub.kinds import token_answer
@@ -121,8 +121,7 @@ sys.stdin.readline()
     assert process.stdin is not None
     assert process.stdout.readline() == "started\n"
     held.wait_until_arrived()
-    process.stdin.write("\n")
-    process.stdin.flush()
+    go_on(process)
     assert process.stdout.readline() == "closed\n"
     held.release()
     outcome = finish(process, "\n")
@@ -263,8 +262,7 @@ print("ended")
     held.wait_until_arrived()
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write("\n")
-    process.stdin.flush()
+    go_on(process)
     told = process.stdout.readline()
     held.release()
     outcome = finish(process)
