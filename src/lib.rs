@@ -23,6 +23,7 @@ pub mod endpoint;
 pub mod env;
 pub mod error;
 pub mod files;
+pub mod fork_gate;
 pub mod jwt;
 pub mod keys;
 pub mod negotiate;

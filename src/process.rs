@@ -4,6 +4,7 @@
 //! thread held at that moment. The child therefore never touches its parent's state: it publishes one of its own and
 //! leaves the other where it is.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -142,6 +143,15 @@ impl<T> Drop for PerProcess<T> {
     }
 }
 
+thread_local! {
+    static IS_RUNTIME: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is one of the runtime's, which come from nowhere else.
+pub fn is_runtime_thread() -> bool {
+    IS_RUNTIME.get()
+}
+
 /// How many threads drive requests. Two, so that one which waits to speak to Python does not stop the other.
 const WORKERS: usize = 2;
 
@@ -163,16 +173,19 @@ pub struct ProcessState {
 
 impl ProcessState {
     fn start(id: u32) -> Result<&'static Self> {
-        let runtime =
-            Builder::new_multi_thread().worker_threads(WORKERS).thread_name("hubpass").enable_all().build().map_err(
-                |error| {
-                    Error::new(
-                        Code::TransportUnavailable,
-                        format!("The threads for network requests could not be started: {error}."),
-                        "Raise the process's limit of threads (ulimit -u) or of open files (ulimit -n).",
-                    )
-                },
-            )?;
+        let built = Builder::new_multi_thread()
+            .worker_threads(WORKERS)
+            .thread_name("hubpass")
+            .on_thread_start(|| IS_RUNTIME.set(true))
+            .enable_all()
+            .build();
+        let runtime = built.map_err(|error| {
+            Error::new(
+                Code::TransportUnavailable,
+                format!("The threads for network requests could not be started: {error}."),
+                "Raise the process's limit of threads (ulimit -u) or of open files (ulimit -n).",
+            )
+        })?;
         let handle = runtime.handle().clone();
         let state = Self {
             id,

@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 
 use crate::error::Result;
 use crate::process::{self, Birthplace};
+use crate::python::attach;
 use crate::python::errors::to_exception;
 use crate::python::exit::{self, Inside};
 
@@ -68,7 +69,7 @@ where
     let task = spawn(async move {
         let outcome = future.await;
         // Without an interpreter there is nobody to deliver to. The callable itself handles a loop that has closed.
-        let _ = Python::try_attach(|py| {
+        let _ = attach::try_attach(|py| {
             let converted = outcome
                 .map_err(|error| to_exception(py, &error))
                 .and_then(|value| value.into_pyobject(py).map_err(Into::into).map(BoundObject::into_any));

@@ -14,9 +14,9 @@ use crate::credential::flow::Flow;
 use crate::credential::{Caller, CallerContext, Fault, FetchedToken, TokenRequest};
 use crate::error::{Code, Error};
 use crate::process::Birthplace;
-use crate::python::convert;
 use crate::python::exit;
 use crate::python::references::WeakReferences;
+use crate::python::{attach, convert};
 use crate::secret::Secret;
 use crate::world::Pending;
 
@@ -160,7 +160,7 @@ impl Flow for SyncCredential {
             let (sender, receiver) = oneshot::channel();
             let scope = request.scopes().join(" ");
             let delivery = TokenDelivery::new(sender, &self.name, &scope);
-            match Python::try_attach(|py| {
+            match attach::try_attach(|py| {
                 self.begin(py, request, delivery).map_err(|raised| refused(py, &self.name, &scope, raised))
             }) {
                 Some(begun) => begun?,
@@ -202,7 +202,7 @@ impl Prover for AssertionFunction {
             let (sender, receiver) = oneshot::channel();
             let delivery = TokenDelivery::new(sender, self.name, "");
             let begun =
-                Python::try_attach(|py| self.begin(py, delivery).map_err(|raised| refused(py, self.name, "", raised)));
+                attach::try_attach(|py| self.begin(py, delivery).map_err(|raised| refused(py, self.name, "", raised)));
             begun.ok_or(Fault::Abandoned)??;
             let given = receiver.await.map_err(|_| Fault::Abandoned)??;
             Ok(Proof::Assertion(given.token))
@@ -249,7 +249,7 @@ impl Flow for AsyncCredential {
             let Some(context) = caller.context::<LoopContext>() else { return Err(Fault::Abandoned) };
             let (sender, mut receiver) = oneshot::channel();
             let delivery = TokenDelivery::new(sender, &self.name, &request.scopes().join(" "));
-            let begun = Python::try_attach(|py| self.begin(py, request, context, delivery));
+            let begun = attach::try_attach(|py| self.begin(py, request, context, delivery));
             // A loop that is closed takes nothing any more.
             let Some(Ok(_holder)) = begun else { return Err(Fault::Abandoned) };
             loop {
@@ -298,7 +298,7 @@ impl LoopContext {
     /// Whether the loop runs.
     fn is_alive(&self) -> bool {
         let is_running = |py: Python<'_>| self.event_loop.bind(py).call_method0("is_running")?.extract::<bool>();
-        Python::try_attach(|py| is_running(py).unwrap_or(false)).unwrap_or(false)
+        attach::try_attach(|py| is_running(py).unwrap_or(false)).unwrap_or(false)
     }
 }
 

@@ -58,6 +58,10 @@ pub fn to_exception(py: Python<'_>, error: &Error) -> PyErr {
 
 impl From<Error> for PyErr {
     fn from(error: Error) -> Self {
+        #[allow(
+            clippy::disallowed_methods,
+            reason = "only where Python is about to be given it, and so inside already"
+        )]
         Python::attach(|py| to_exception(py, &error))
     }
 }

@@ -1,6 +1,7 @@
 //! The extension module `hubpass._native`: conversions and waiting, no decisions. It is private; the public classes, their
 //! names, defaults and documentation are Python (`python/hubpass`).
 
+mod attach;
 mod backtraces;
 mod bridge;
 mod client_access;
@@ -63,6 +64,9 @@ mod _native {
     #[cfg(feature = "testing")]
     #[pymodule_export]
     use super::testing::ManualClock;
+    #[cfg(feature = "testing")]
+    #[pymodule_export]
+    use super::testing::SlowEntry;
     #[pymodule_export]
     use super::webpubsub::WebPubSubClient;
 
@@ -70,6 +74,7 @@ mod _native {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         check_interpreter(module.py())?;
         backtraces::leave_out(module.py())?;
+        attach::watch_forks(module.py())?;
         let shut_down = module.getattr("shut_down")?;
         module.py().import("atexit")?.call_method1("register", (shut_down,))?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))

@@ -6,6 +6,7 @@ use pyo3::types::PyDict;
 use crate::error::Error;
 use crate::keys::Reported;
 use crate::observe::{Event, Observer};
+use crate::python::attach;
 use crate::python::references::WeakReferences;
 
 /// Hands each event to `hubpass._events.Teller`.
@@ -28,7 +29,7 @@ impl PyObserver {
 impl Observer for PyObserver {
     fn observe(&self, event: &Event) {
         // At the exit of the interpreter nobody is left to be told, nor when the last client is gone.
-        let _ = Python::try_attach(|py| {
+        let _ = attach::try_attach(|py| {
             let Some(teller) = self.references.teller(py) else { return };
             if let Err(error) = Self::call(&teller, event) {
                 // A callback that fails must not fail what it watches; Python reports it as it reports __del__.

@@ -1,9 +1,12 @@
-//! The manual clock for tests in Python. Only in builds with the feature `testing`; the wheel lacks it.
+//! What tests in Python hold in their hands. Only in builds with the feature `testing`; the wheel lacks it.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use pyo3::prelude::*;
 
+use crate::fork_gate::Entering;
+use crate::python::attach::GATE;
 use crate::testing;
 
 /// A clock that stands until it is moved.
@@ -32,5 +35,23 @@ impl ManualClock {
 
     fn set_wall(&self, unix_seconds: f64) {
         self.clock.set_wall(Duration::from_secs_f64(unix_seconds));
+    }
+}
+
+/// A thread of the runtime that does not arrive in Python before it is told to.
+#[pyclass(frozen, module = "hubpass._native")]
+pub struct SlowEntry {
+    entering: Mutex<Option<Entering<'static>>>,
+}
+
+#[pymethods]
+impl SlowEntry {
+    #[new]
+    fn new() -> Self {
+        Self { entering: Mutex::new(Some(GATE.enter(|| ()))) }
+    }
+
+    fn arrive(&self) {
+        drop(self.entering.lock().map(|mut entering| entering.take()));
     }
 }

@@ -18,7 +18,7 @@ from emulator.support import Azure
 from entra.clients import requests, wait_until_held
 from entra.test_processes_with_keys import arguments, preamble
 from signalr.client_kind import SYNC, ClientKind
-from signalr.scripts import Outcome, finish, go_on, run, start
+from signalr.scripts import Outcome, finish, go_on, kill, run, start
 from signalr.service_double import WATCHDOG
 
 FORKS = 30
@@ -89,8 +89,7 @@ def program(script: str, *given: str) -> "Iterator[subprocess.Popen[str]]":
     try:
         yield process
     except BaseException:
-        process.kill()
-        sys.stderr.write(process.communicate()[1])
+        sys.stderr.write(kill(process))
         raise
     outcome = finish(process)
     assert (outcome.code, outcome.errors) == (0, "")
@@ -256,3 +255,36 @@ caller.join()
             )
         )
     assert outcomes == [Outcome(0, "", "")] * (FORKS // 2)
+
+
+def test_a_fork_waits_for_threads_on_their_way_into_python() -> None:
+    """CPython up to 3.11 links a thread that enters under a lock, which a child forked then would wait for for ever."""
+    script = """
+        import os, threading, warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        # Those that are registered later are called earlier.
+        events = []
+        os.register_at_fork(before=lambda: events.append("forked"))
+        from hubpass import _native
+        begun = threading.Event()
+        os.register_at_fork(before=begun.set)
+
+        def fork():
+            child = os.fork()
+            if child == 0:
+                os._exit(7)
+            events.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+        entry = _native.SlowEntry()
+        forking = threading.Thread(target=fork)
+        forking.start()
+        begun.wait()
+        # Time enough for a fork that does not wait, and for nothing else.
+        for _ in range(50):
+            threading.Event().wait(0.001)
+        events.append("arrived")
+        entry.arrive()
+        forking.join()
+        print(events)
+        """
+    assert run(script) == Outcome(0, "['arrived', 'forked', 7]\n", "")

@@ -1,6 +1,7 @@
 """Python programs of their own, for what can only be seen from outside a process."""
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -43,7 +44,15 @@ def start(
         stderr=subprocess.PIPE,
         text=True,
         env={**environment_of_programs(), **(environment or {})},
+        # A group of its own, so that its forked children can be ended with it.
+        start_new_session=True,
     )
+
+
+def kill(process: "subprocess.Popen[str]") -> str:
+    """End a program and its forked children, which hold the pipe, and give what it has written on standard error."""
+    os.killpg(process.pid, signal.SIGKILL)
+    return process.communicate()[1]
 
 
 def go_on(process: "subprocess.Popen[str]") -> None:
@@ -58,8 +67,7 @@ def finish(process: "subprocess.Popen[str]", last_input: str | None = None, seco
     try:
         output, errors = process.communicate(last_input, timeout=seconds)
     except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
+        sys.stderr.write(kill(process))
         raise
     return Outcome(process.returncode, output, errors)
 
