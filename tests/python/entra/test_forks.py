@@ -59,7 +59,7 @@ def renew():
     kid, made, due_in = before["kid"], before["counters"]["key_requests"], before["renews_in"]
     assert negotiate().kid == kid
     if due_in > 0:
-        clock.advance(due_in - 1)
+        clock.advance(max(due_in - 1, 0))
         assert negotiate().kid == kid
         assert client.status()["counters"]["key_requests"] == made
         clock.advance(2)
@@ -78,7 +78,8 @@ def negotiate_on():
     while not stopping.is_set():
         negotiate()
 
-callers = [threading.Thread(target=negotiate_on) for _ in range(4)]
+# A program that fails ends, whatever its threads do.
+callers = [threading.Thread(target=negotiate_on, daemon=True) for _ in range(4)]
 """
 
 
@@ -125,7 +126,7 @@ def renew_on():
         wait_for_another(held["kid"])
 
 negotiate()
-threads = [*callers, threading.Thread(target=renew_on)]
+threads = [*callers, threading.Thread(target=renew_on, daemon=True)]
 for thread in threads:
     thread.start()
 lives = []
