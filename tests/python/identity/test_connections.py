@@ -12,14 +12,16 @@ import pytest
 
 import hubpass.identity
 from emulator.support import Azure
-from hubpass import SignalRServiceClient
+from hubpass import SignalRServiceClient, _native
 from hubpass.emulator import Certificate, Emulator
-from signalr.service_double import WATCHDOG
+from signalr.service_double import WATCHDOG, Answer, ServiceDouble
 
 CLIENTS = Path(__file__).parents[2] / "clients"
 
 NODE = shutil.which("node")
 """Found before the tests take `PATH` away."""
+
+PASSWORD = "correct horse"
 
 JOIN = """
 const http = require("node:http");
@@ -53,8 +55,10 @@ class Place:
 
     azure: Azure
     certificate: Certificate
+    locked_certificate: Certificate
     federated_file: str
     tools: str
+    pipelines: ServiceDouble
 
     @property
     def emulator(self) -> Emulator:
@@ -102,9 +106,38 @@ class Place:
     def with_federated_file(self) -> dict[str, str]:
         return {**self.application, "AZURE_FEDERATED_TOKEN_FILE": self.federated_file}
 
-    def with_credential(self, name: str, **options: str) -> SignalRServiceClient:
+    def with_credential(self, name: str, **options: Any) -> SignalRServiceClient:
         credential = getattr(hubpass.identity, name)(**options)
         return SignalRServiceClient(self.azure.endpoint, "chat", credential, ca_file=self.emulator.ca_file)
+
+    def with_pipelines(self) -> SignalRServiceClient:
+        """A job whose platform vouches for its service connection by the assertion of the federated file."""
+        assertion = Path(self.federated_file).read_text()
+        self.pipelines.answer(Answer(200, body=json.dumps({"oidcToken": assertion}).encode()))
+        return self.with_credential(
+            "AzurePipelinesCredential",
+            **self.names,
+            service_connection_id="connection",
+            system_access_token="of the job",
+            **self.entra,
+        )
+
+    def with_azure_arc(self) -> SignalRServiceClient:
+        """A machine whose agent puts its keys where a test may write."""
+        credential = hubpass.identity.ManagedIdentityCredential()
+        keywords = {"ca_file": None, "arc_keys": self.emulator.identity.arc_directory}
+        credential._native = _native.Credential.managed_identity(None, None, keywords, False)
+        return SignalRServiceClient(self.azure.endpoint, "chat", credential, ca_file=self.emulator.ca_file)
+
+    def with_chain(self) -> SignalRServiceClient:
+        """A chain whose first member has nothing to try with."""
+        nothing = hubpass.identity.EnvironmentCredential()
+        emulator = self.emulator
+        secret = hubpass.identity.ClientSecretCredential(
+            emulator.tenant_id, emulator.client_id, emulator.client_secret, **self.entra
+        )
+        chain = hubpass.identity.ChainedTokenCredential(nothing, secret)
+        return SignalRServiceClient(self.azure.endpoint, "chat", chain, ca_file=self.emulator.ca_file)
 
     def without_credential(self) -> SignalRServiceClient:
         return SignalRServiceClient(self.azure.endpoint, "chat", ca_file=self.emulator.ca_file)
@@ -147,6 +180,42 @@ WAYS = [
         lambda at: at.with_credential(
             "CertificateCredential", **at.names, certificate_path=at.certificate.pem_file, **at.entra
         ),
+    ),
+    Way(
+        "a certificate in PKCS#12",
+        "application",
+        lambda at: at.with_credential(
+            "CertificateCredential",
+            **at.names,
+            certificate_path=at.locked_certificate.pkcs12_file,
+            password=PASSWORD,
+            **at.entra,
+        ),
+    ),
+    Way(
+        "a function of assertions",
+        "application",
+        lambda at: at.with_credential(
+            "ClientAssertionCredential", **at.names, func=Path(at.federated_file).read_text, **at.entra
+        ),
+    ),
+    Way(
+        "Azure Pipelines",
+        "application",
+        Place.with_pipelines,
+        lambda at: {"SYSTEM_OIDCREQUESTURI": f"{at.pipelines.endpoint}/oidc"},
+    ),
+    Way("Azure Arc", "machine", Place.with_azure_arc, lambda at: at.emulator.identity.arc_environment),
+    Way("a chain", "application", Place.with_chain),
+    Way(
+        "variables, a certificate in PKCS#12",
+        "application",
+        lambda at: at.with_credential("EnvironmentCredential", ca_file=at.emulator.ca_file),
+        lambda at: {
+            **at.with_certificate(),
+            "AZURE_CLIENT_CERTIFICATE_PATH": at.locked_certificate.pkcs12_file,
+            "AZURE_CLIENT_CERTIFICATE_PASSWORD": PASSWORD,
+        },
     ),
     Way(
         "a federated file",
@@ -267,7 +336,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         file = tmp_path_factory.mktemp("federated") / "token"
         file.write_text(identity.service_account_token().token)
         certificate = identity.add_certificate(emulator.client_id)
-        yield Place(azure, certificate, str(file), identity.install_developer_tools())
+        locked = identity.add_certificate(emulator.client_id, password=PASSWORD)
+        with ServiceDouble() as pipelines:
+            yield Place(azure, certificate, locked, str(file), identity.install_developer_tools(), pipelines)
         azure.close()
 
 
