@@ -1,8 +1,9 @@
 //! The door of the file system: the only file that reads files, which hold certificates, keys and tokens.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
+use std::time::SystemTime;
 
 use zeroize::Zeroizing;
 
@@ -21,6 +22,15 @@ pub fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is too large"));
     }
     Ok(content)
+}
+
+/// What changes when a file is written, or when something comes into a directory or leaves it.
+pub type Stamp = Option<(SystemTime, u64)>;
+
+/// The stamp of a file or a directory; `None` if there is none.
+pub fn stamp(path: &Path) -> Stamp {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 /// What keeps a file from being read, without its path.

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
@@ -15,7 +16,7 @@ use rustls_native_certs::{CertificateResult, load_certs_from_paths, load_native_
 
 use crate::env::TrustVariables;
 use crate::error::{Code, Error, Result};
-use crate::files;
+use crate::files::{self, Stamp};
 
 /// What is offered to servers of https, the best first.
 const PROTOCOLS: [&str; 2] = ["h2", "http/1.1"];
@@ -31,9 +32,9 @@ pub fn tls(variables: &TrustVariables, ca_file: Option<&Path>) -> Result<ClientC
         }
     }
     let store = store(variables);
-    roots.add_parsable_certificates(store.certs);
+    roots.roots.extend(store.roots.roots.iter().cloned());
     if roots.is_empty() {
-        return Err(no_roots(variables, &store.errors));
+        return Err(no_roots(variables, store.fault.as_deref()));
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let failed = |error: &dyn fmt::Display| {
@@ -56,8 +57,59 @@ pub fn tls(variables: &TrustVariables, ca_file: Option<&Path>) -> Result<ClientC
     Ok(config)
 }
 
-/// The certificates that are trusted unless somebody says more: the system's, or in their place the environment's.
-fn store(variables: &TrustVariables) -> CertificateResult {
+/// The certificates that are trusted unless somebody says more, and where they were.
+struct Store {
+    variables: TrustVariables,
+    places: Vec<(Stamp, PathBuf)>,
+    roots: RootCertStore,
+    /// The first thing that could not be read.
+    fault: Option<String>,
+}
+
+/// What was read last. To read some hundred files takes longer than the request that needs them; behind a pointer it
+/// survives a fork.
+static LAST_READ: ArcSwapOption<Store> = ArcSwapOption::const_empty();
+
+/// The system's certificates, or in their place the environment's. They are read again when they have changed.
+fn store(variables: &TrustVariables) -> Arc<Store> {
+    let places = places(variables).into_iter();
+    let places: Vec<_> = places.map(|place| (files::stamp(&place), place)).collect();
+    if let Some(last) = LAST_READ.load_full()
+        && !places.is_empty()
+        && last.places == places
+        && last.variables == *variables
+    {
+        return last;
+    }
+    let found = read_store(variables);
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    let fault = found.errors.first().map(ToString::to_string);
+    let store = Arc::new(Store { variables: variables.clone(), places, roots, fault });
+    LAST_READ.store(Some(Arc::clone(&store)));
+    store
+}
+
+/// The files and directories that certificates are read from; none where the system keeps them otherwise.
+fn places(variables: &TrustVariables) -> Vec<PathBuf> {
+    if *variables == TrustVariables::default() {
+        return places_of_system();
+    }
+    variables.file.iter().chain(&variables.directories).cloned().collect()
+}
+
+#[cfg(all(unix, not(target_vendor = "apple")))]
+fn places_of_system() -> Vec<PathBuf> {
+    let probed = openssl_probe::probe();
+    probed.cert_file.into_iter().chain(probed.cert_dir).collect()
+}
+
+#[cfg(not(all(unix, not(target_vendor = "apple"))))]
+fn places_of_system() -> Vec<PathBuf> {
+    Vec::new()
+}
+
+fn read_store(variables: &TrustVariables) -> CertificateResult {
     if *variables == TrustVariables::default() {
         return load_native_certs();
     }
@@ -88,8 +140,8 @@ fn unusable_ca_file(what: &str) -> Error {
     )
 }
 
-fn no_roots(variables: &TrustVariables, errors: &[rustls_native_certs::Error]) -> Error {
-    let why = errors.first().map(|error| format!(" ({error})")).unwrap_or_default();
+fn no_roots(variables: &TrustVariables, fault: Option<&str>) -> Error {
+    let why = fault.map(|fault| format!(" ({fault})")).unwrap_or_default();
     let (message, hint) = match (&variables.file, variables.directories.as_slice()) {
         (Some(file), _) => (
             format!("No certificate was found in {}, where SSL_CERT_FILE says{why}.", file.display()),

@@ -147,6 +147,30 @@ def test_a_store_that_is_repaired_is_read_again(
         sender.send_to_all("say")
 
 
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+def test_a_store_that_changes_is_read_again(
+    client_kind: ClientKind,
+    trusted: Certificate,
+    root: Authority,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+) -> None:
+    """What one client has read serves the next one, as long as it is what is there."""
+    rival = Authority.root("rival")
+    place = tmp_path / "root.pem"
+    rival.write(tmp_path / "root.pem")
+    monkeypatch.setenv(variable, str(place if variable == "SSL_CERT_FILE" else tmp_path))
+    with ScriptedService(tls=trusted.context()) as service:
+        for _ in range(2):
+            with pytest.raises(HubpassError) as caught:
+                client_kind.make(service.at("localhost")).send_to_all("say")
+            assert caught.value.code == "tls_failed"
+        place.unlink()
+        root.write(tmp_path / "another.pem").rename(place)
+        client_kind.make(service.at("localhost")).send_to_all("say")
+
+
 @pytest.mark.parametrize("content", [None, b"", b"no certificate", b"\x30\x82\x01\x00"])
 def test_a_ca_file_that_is_none(call: Call, client_kind: ClientKind, tmp_path: Path, content: bytes | None) -> None:
     place = tmp_path / "canary.pem"
