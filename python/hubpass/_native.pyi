@@ -122,6 +122,8 @@ class Credential:
     def default(
         exclusions: Mapping[str, object], options: Mapping[str, object], keywords: Mapping[str, object], is_async: bool
     ) -> Credential: ...
+    # The AccessToken that was given last, if it would be given again.
+    def again(self, scopes: tuple[object, ...]) -> Any | None: ...
     # An AccessToken or an AccessTokenInfo; to an async credential without a token in hand: PendingAnswer.
     def get_token(
         self, scopes: tuple[object, ...], claims: object, tenant_id: object, enable_cae: object, is_info: bool

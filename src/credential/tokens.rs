@@ -154,6 +154,11 @@ impl Tokens {
         }
     }
 
+    /// Whether this token is the one to give, and nobody need think of a renewal.
+    pub fn is_fresh(&self, token: &Arc<Held<AccessToken>>) -> bool {
+        self.cell.is_fresh(token, self.world.clock.glance())
+    }
+
     /// Forgets a token that the service did not accept, unless another has taken its place already. So does its source.
     pub fn forget(&self, token: &Arc<Held<AccessToken>>) {
         self.cell.replace(&*self.world.place, |held| held.filter(|held| Arc::ptr_eq(held, token)).map(|_| None));

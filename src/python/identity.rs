@@ -7,7 +7,7 @@ use std::time::Duration;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyTuple};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyTuple};
 
 use crate::command::Programs;
 use crate::credential::application::Application;
@@ -31,7 +31,7 @@ use crate::python::identity_arguments::{
     Keywords, certificate_missing, password_argument, process_limit, text_keyword, user_assigned,
 };
 use crate::python::references::{References, WeakReferences};
-use crate::python::token_answer::Given;
+use crate::python::token_answer::{Given, GivenBefore};
 use crate::python::{convert, exit};
 use crate::secret::Secret;
 use crate::world::World;
@@ -47,6 +47,7 @@ pub struct Credential {
     references: Vec<Py<References>>,
     is_async: bool,
     needs_loop: bool,
+    given: GivenBefore,
 }
 
 #[pymethods]
@@ -285,7 +286,7 @@ impl Credential {
         let hint = "Take up what one of them says, or put another credential into the chain.";
         let chain = Chain::new("ChainedTokenCredential", flows, Vec::new(), hint)?;
         let core = credential::Credential::new(Arc::new(chain), world);
-        Ok(Self { core, references, is_async, needs_loop })
+        Ok(Self { core, references, is_async, needs_loop, given: GivenBefore::default() })
     }
 
     /// Whatever identity the machine offers.
@@ -331,6 +332,12 @@ impl Credential {
         Self::simple(py, &keywords, is_async, |world| Ok(Arc::new(chain.flow(&env::variable, world)?)))
     }
 
+    /// The `AccessToken` that was given last, if it was for the same scope and nothing else and is still the one to give. It
+    /// runs no Python code and never waits.
+    fn again(&self, py: Python<'_>, scopes: &Bound<'_, PyTuple>) -> Option<Py<PyAny>> {
+        self.given.again(py, scopes)
+    }
+
     /// A token as azure-core's `AccessToken`, or as its `AccessTokenInfo`. Without one in hand a sync credential waits, and
     /// an async one gives a `PendingAnswer`.
     #[allow(clippy::too_many_arguments, reason = "one for each option of the public methods, and which of them it is")]
@@ -344,6 +351,9 @@ impl Credential {
         is_info: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let inside = exit::enter(py)?;
+        let lend = || caller(py, self.is_async);
+        let is_plain = !is_info && claims.is_none() && tenant_id.is_none() && enable_cae.is(PyBool::new(py, false));
+        let asked = scopes;
         let scopes = scopes.iter().map(|scope| Ok(convert::text_argument("scopes", &scope)?.into_owned()));
         let request = TokenRequest {
             claims: text_keyword("claims", claims)?,
@@ -351,11 +361,15 @@ impl Credential {
             enable_cae: convert::flag("enable_cae", enable_cae)?,
             ..TokenRequest::new(scopes.collect::<Result<_>>()?)?
         };
-        let lend = || caller(py, self.is_async);
         // What was fetched with claims replaces what is kept without them.
         let in_hand = if request.claims.is_none() { self.core.in_hand(request.clone(), lend) } else { None };
         if let Some(outcome) = in_hand {
-            return Given { token: outcome?, is_info }.into_pyobject(py);
+            let token = outcome?;
+            let given = Given { token: Arc::clone(&token), is_info }.into_pyobject(py)?;
+            if is_plain {
+                self.given.keep(asked, self.core.tokens(request)?, token, &given)?;
+            }
+            return Ok(given);
         }
         let core = Arc::clone(&self.core);
         let waiting = obtain(core, request, caller(py, self.is_async), is_info);
@@ -368,6 +382,7 @@ impl Credential {
 
     /// Lets go of connections.
     fn close(&self) {
+        self.given.forget();
         self.core.close();
     }
 
@@ -401,7 +416,8 @@ impl Credential {
     }
 
     fn make(flow: Arc<dyn Flow>, world: World, references: Vec<Py<References>>, is_async: bool) -> Self {
-        Self { core: credential::Credential::new(flow, world), references, is_async, needs_loop: false }
+        let core = credential::Credential::new(flow, world);
+        Self { core, references, is_async, needs_loop: false, given: GivenBefore::default() }
     }
 
     /// A credential that refers to nothing of the application.

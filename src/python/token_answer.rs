@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyType;
+use pyo3::types::{PyTuple, PyType};
 
-use crate::credential::AccessToken;
+use crate::credential::{AccessToken, Tokens};
 use crate::refresh::Held;
 
 /// A token on its way to Python.
@@ -22,8 +23,6 @@ impl<'py> IntoPyObject<'py> for Given {
     type Error = PyErr;
 
     fn into_pyobject(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        static ACCESS_TOKEN: Makers = Makers::new("access_token");
-        static ACCESS_TOKEN_INFO: Makers = Makers::new("access_token_info");
         let token = self.token.value();
         let (text, (expires_on, refresh_on)) = (token.secret().expose(), token.times());
         if self.is_info {
@@ -33,6 +32,55 @@ impl<'py> IntoPyObject<'py> for Given {
         }
     }
 }
+
+/// The object that was given last for one scope and nothing else, so that whoever asks again for what is still in hand gets
+/// it without another being made. azure-core's `AccessToken` cannot be changed, and so can be shared.
+#[derive(Default)]
+pub struct GivenBefore(ArcSwapOption<Kept>);
+
+struct Kept {
+    scope: Py<PyAny>,
+    tokens: Arc<Tokens>,
+    token: Arc<Held<AccessToken>>,
+    object: Py<PyAny>,
+}
+
+impl GivenBefore {
+    /// The object again, if it is for the very scope and its token is still the one to give, with no renewal to think of.
+    pub fn again(&self, py: Python<'_>, scopes: &Bound<'_, PyTuple>) -> Option<Py<PyAny>> {
+        let kept = self.0.load();
+        let kept = kept.as_ref()?;
+        // Scopes are constants of programs: to find the same object is usual, and to compare texts is not worth it.
+        if scopes.len() != 1 || !scopes.get_borrowed_item(0).ok()?.is(&kept.scope) {
+            return None;
+        }
+        kept.tokens.is_fresh(&kept.token).then(|| kept.object.clone_ref(py))
+    }
+
+    /// Keeps an object that was made. One of ours is not kept: azure-core may be loaded before the next call.
+    pub fn keep(
+        &self,
+        scopes: &Bound<'_, PyTuple>,
+        tokens: Arc<Tokens>,
+        token: Arc<Held<AccessToken>>,
+        object: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let is_azure = ACCESS_TOKEN.azure.get(object.py()).is_some_and(|class| object.get_type().is(class));
+        if is_azure && scopes.len() == 1 {
+            let scope = scopes.get_item(0)?.unbind();
+            self.0.store(Some(Arc::new(Kept { scope, tokens, token, object: object.clone().unbind() })));
+        }
+        Ok(())
+    }
+
+    /// Lets go of the object.
+    pub fn forget(&self) {
+        self.0.store(None);
+    }
+}
+
+static ACCESS_TOKEN: Makers = Makers::new("access_token");
+static ACCESS_TOKEN_INFO: Makers = Makers::new("access_token_info");
 
 /// What makes a token's Python object, looked up once.
 struct Makers {

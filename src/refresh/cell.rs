@@ -89,6 +89,12 @@ impl<T> Held<T> {
         self.age(now) < self.timeline.usable_for
     }
 
+    /// Whether it is good and nobody need think of a renewal.
+    fn is_fresh(&self, now: Now) -> bool {
+        let age = self.age(now);
+        age < self.timeline.usable_for && milliseconds(age) < self.look_after.load(Ordering::Relaxed)
+    }
+
     /// Whether it would be good if nobody had set the wall clock.
     fn is_young_since_boot(&self, now: Now) -> bool {
         now.since_boot().saturating_sub(self.timeline.sent.since_boot()) < self.timeline.usable_for
@@ -195,13 +201,17 @@ impl<T> Cell<T> {
 
     /// Asks for what is held. While it is fresh this is two atomic reads and a comparison: no lock, no process id.
     pub fn acquire(&self, now: Now, place: &dyn Place) -> Acquired<T> {
-        if let Some(held) = self.inner.held.load().as_ref() {
-            let age = held.age(now);
-            if age < held.timeline.usable_for && milliseconds(age) < held.look_after.load(Ordering::Relaxed) {
-                return Acquired::Serve(Arc::clone(held));
-            }
+        if let Some(held) = self.inner.held.load().as_ref()
+            && held.is_fresh(now)
+        {
+            return Acquired::Serve(Arc::clone(held));
         }
         self.decide(now, place)
+    }
+
+    /// Whether this is what [`Self::acquire`] would serve without a further look.
+    pub fn is_fresh(&self, this: &Arc<Held<T>>, now: Now) -> bool {
+        self.inner.held.load().as_ref().is_some_and(|held| Arc::ptr_eq(held, this)) && this.is_fresh(now)
     }
 
     fn decide(&self, now: Now, place: &dyn Place) -> Acquired<T> {

@@ -69,6 +69,10 @@ class SyncCredential:
             ServiceError: Entra or the platform could not be reached, or asks for fewer requests.
             InvalidArgumentError: The scopes or another argument cannot be used.
         """
+        if claims is None and tenant_id is None and enable_cae is False:
+            kept: AccessToken | None = self._native.again(scopes)
+            if kept is not None:
+                return kept
         token: AccessToken = self._native.get_token(scopes, claims, tenant_id, enable_cae, False)
         return token
 

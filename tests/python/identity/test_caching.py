@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from azure.core.credentials import AccessToken
 
 from emulator.support import poll
 from hubpass import ServiceError, _native
-from identity.doubles import CLIENT, TENANT, Entra, Kind, get, token
+from identity.doubles import CLIENT, SCOPE, TENANT, Entra, Kind, get, token
 from signalr.client_kind import settle
 from signalr.service_double import Answer
 
@@ -160,6 +161,31 @@ def test_what_a_token_says_of_its_times(kind: Kind, entra: Entra) -> None:
     assert info.refresh_on == info.expires_on - 1800
     assert info.token_type == "Bearer"
     assert settle(moved.credential.get_token("https://a/.default")).expires_on == info.expires_on
+
+
+def test_the_same_token_is_given_as_the_same_object(kind: Kind, entra: Entra) -> None:
+    """Nothing is made for a call that is answered as the one before was; azure-core's tokens cannot be changed."""
+    moved = Moved(kind, entra)
+    entra.answer(token("one"))
+    entra.answer(token("of another scope"))
+    get(moved.credential)
+    first, again = (settle(moved.credential.get_token(SCOPE)) for _ in range(2))
+    assert isinstance(first, AccessToken)
+    assert first is again
+    assert get(moved.credential, "https://b/.default") == "of another scope"
+    assert get(moved.credential) == "one"
+    assert settle(moved.credential.get_token_info(SCOPE)) is not settle(moved.credential.get_token_info(SCOPE))
+    # An equal text is as good, wherever it comes from.
+    assert get(moved.credential, SCOPE.encode().decode()) == "one"
+    settle(moved.credential.close())
+    assert get(moved.credential) == "one"
+    moved.clock.advance(3600)
+    entra.answer(Answer(503))
+    entra.answer(token("two"))
+    with pytest.raises(ServiceError):
+        get(moved.credential)
+    moved.clock.advance(60)
+    assert get(moved.credential) == "two"
 
 
 def test_a_closed_credential_still_gives_tokens(kind: Kind, entra: Entra) -> None:

@@ -32,6 +32,10 @@ class AsyncCredential:
         **_kwargs: Any,
     ) -> AccessToken:
         """As ``get_token`` of the sync credentials. With a token in hand it does not yield to the loop."""
+        if claims is None and tenant_id is None and enable_cae is False:
+            kept: AccessToken | None = self._native.again(scopes)
+            if kept is not None:
+                return kept
         answer = self._native.get_token(scopes, claims, tenant_id, enable_cae, False)
         token: AccessToken = await flight(answer.start) if isinstance(answer, PendingAnswer) else answer
         return token
