@@ -5,6 +5,7 @@
 
 pub mod access_token;
 mod canary;
+pub mod certificate;
 pub mod claims;
 pub mod connection_string;
 pub mod endpoint;
@@ -18,8 +19,9 @@ pub mod token_answer;
 pub type Check = fn(&[u8]);
 
 /// Every target, by the name of its file in `fuzz_targets/` and of its folder in `corpus/`.
-pub const TARGETS: [(&str, Check); 7] = [
+pub const TARGETS: [(&str, Check); 8] = [
     ("access_token", access_token::check),
+    ("certificate", certificate::check),
     ("claims", claims::check),
     ("connection_string", connection_string::check),
     ("endpoint", endpoint::check),

@@ -1,5 +1,6 @@
 //! Encryption by password, as files with private keys use it (PBES2 of RFC 8018; the older way of RFC 7292).
 
+use std::cell::Cell;
 use std::num::NonZeroU32;
 
 use aws_lc_rs::cipher::{
@@ -23,8 +24,29 @@ const AES_256_CBC: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x01\x2a";
 const DES_EDE3_CBC: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x03\x07";
 const SHA1_DES_EDE3: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x0c\x01\x03";
 
-/// More rounds than anybody waits for: a file that asks for them is hostile.
-const ROUNDS_MAX: u32 = 10_000_000;
+/// More rounds than anybody waits for, in all parts of a file together: one that asks for them is hostile.
+const ROUNDS_MAX: u32 = 2_000_000;
+
+/// What opens a file.
+pub struct Password<'a> {
+    bytes: &'a [u8],
+    rounds_left: Cell<u32>,
+}
+
+impl<'a> Password<'a> {
+    /// The password of one file.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, rounds_left: Cell::new(ROUNDS_MAX) }
+    }
+
+    /// A number of rounds that can be done.
+    pub fn rounds(&self, number: Option<u32>) -> Result<NonZeroU32, Fault> {
+        let rounds = number.and_then(NonZeroU32::new).ok_or(Fault::Malformed)?;
+        let left = self.rounds_left.get().checked_sub(rounds.get()).ok_or(Fault::Malformed)?;
+        self.rounds_left.set(left);
+        Ok(rounds)
+    }
+}
 
 /// Why something cannot be decrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +60,11 @@ pub enum Fault {
 }
 
 /// Decrypts. `algorithm` is the inside of its AlgorithmIdentifier.
-pub fn decrypt(mut algorithm: Reader<'_>, encrypted: &[u8], password: &[u8]) -> Result<Zeroizing<Vec<u8>>, Fault> {
+pub fn decrypt(
+    mut algorithm: Reader<'_>,
+    encrypted: &[u8],
+    password: &Password<'_>,
+) -> Result<Zeroizing<Vec<u8>>, Fault> {
     let name = algorithm.take(tag::OID).ok_or(Fault::Malformed)?;
     let parameters = algorithm.enter(tag::SEQUENCE).ok_or(Fault::Unknown)?;
     match name {
@@ -48,7 +74,7 @@ pub fn decrypt(mut algorithm: Reader<'_>, encrypted: &[u8], password: &[u8]) -> 
     }
 }
 
-fn pbes2(mut parameters: Reader<'_>, encrypted: &[u8], password: &[u8]) -> Result<Zeroizing<Vec<u8>>, Fault> {
+fn pbes2(mut parameters: Reader<'_>, encrypted: &[u8], password: &Password<'_>) -> Result<Zeroizing<Vec<u8>>, Fault> {
     let mut derivation = parameters.enter(tag::SEQUENCE).ok_or(Fault::Malformed)?;
     let mut scheme = parameters.enter(tag::SEQUENCE).ok_or(Fault::Malformed)?;
     if derivation.take(tag::OID) != Some(PBKDF2) {
@@ -56,7 +82,7 @@ fn pbes2(mut parameters: Reader<'_>, encrypted: &[u8], password: &[u8]) -> Resul
     }
     let mut derivation = derivation.enter(tag::SEQUENCE).ok_or(Fault::Malformed)?;
     let salt = derivation.take(tag::OCTETS).ok_or(Fault::Malformed)?;
-    let rounds = rounds(derivation.number())?;
+    let rounds = password.rounds(derivation.number())?;
     let mut function = pbkdf2::PBKDF2_HMAC_SHA1;
     while let Some((tag, content)) = derivation.any() {
         // The length of the key may stand here, which the cipher knows as well.
@@ -73,24 +99,23 @@ fn pbes2(mut parameters: Reader<'_>, encrypted: &[u8], password: &[u8]) -> Resul
     let cipher = Cipher::by_name(scheme.take(tag::OID).ok_or(Fault::Malformed)?).ok_or(Fault::Unknown)?;
     let start = scheme.take(tag::OCTETS).ok_or(Fault::Malformed)?;
     let mut key = Zeroizing::new(vec![0; cipher.key_length]);
-    pbkdf2::derive(function, rounds, salt, password, &mut key);
+    pbkdf2::derive(function, rounds, salt, password.bytes, &mut key);
     cipher.decrypt(&key, start, encrypted)
 }
 
 /// What Windows and older versions of OpenSSL write.
-fn sha1_des(mut parameters: Reader<'_>, encrypted: &[u8], password: &[u8]) -> Result<Zeroizing<Vec<u8>>, Fault> {
+fn sha1_des(
+    mut parameters: Reader<'_>,
+    encrypted: &[u8],
+    password: &Password<'_>,
+) -> Result<Zeroizing<Vec<u8>>, Fault> {
     let salt = parameters.take(tag::OCTETS).ok_or(Fault::Malformed)?;
-    let rounds = rounds(parameters.number())?;
+    let rounds = password.rounds(parameters.number())?;
     let cipher = Cipher::by_name(DES_EDE3_CBC).ok_or(Fault::Unknown)?;
     let derive = |purpose, length| {
         derive_for_pkcs12(&digest::SHA1_FOR_LEGACY_USE_ONLY, 64, purpose, password, salt, rounds, length)
     };
     cipher.decrypt(&derive(Purpose::Key, cipher.key_length), &derive(Purpose::Start, 8), encrypted)
-}
-
-/// A number of rounds that can be done.
-pub fn rounds(number: Option<u32>) -> Result<NonZeroU32, Fault> {
-    number.filter(|rounds| *rounds <= ROUNDS_MAX).and_then(NonZeroU32::new).ok_or(Fault::Malformed)
 }
 
 struct Cipher {
@@ -147,13 +172,13 @@ pub fn derive_for_pkcs12(
     hash: &'static digest::Algorithm,
     block: usize,
     purpose: Purpose,
-    password: &[u8],
+    password: &Password<'_>,
     salt: &[u8],
     rounds: NonZeroU32,
     length: usize,
 ) -> Zeroizing<Vec<u8>> {
     // The password is UTF-16 with a zero at its end. The bytes are UTF-8 if they are text at all.
-    let text = Zeroizing::new(String::from_utf8_lossy(password).into_owned());
+    let text = Zeroizing::new(String::from_utf8_lossy(password.bytes).into_owned());
     let wide: Zeroizing<Vec<u8>> = Zeroizing::new(text.encode_utf16().chain([0]).flat_map(u16::to_be_bytes).collect());
     let fill = |source: &[u8]| -> Vec<u8> {
         source.iter().copied().cycle().take(source.len().div_ceil(block) * block).collect()

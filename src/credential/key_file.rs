@@ -4,7 +4,7 @@ use base64_simd::forgiving_decode_to_vec;
 use zeroize::Zeroizing;
 
 use crate::credential::der::{Reader, tag};
-use crate::credential::encryption::{self, Fault};
+use crate::credential::encryption::{self, Fault, Password};
 use crate::credential::pkcs12;
 
 /// How a private key is written.
@@ -29,14 +29,14 @@ pub struct KeyFile {
 impl KeyFile {
     /// Reads a file of either form.
     pub fn read(content: &[u8], password: Option<&str>) -> Result<Self, Fault> {
-        let password = password.unwrap_or_default().as_bytes();
+        let password = &Password::new(password.unwrap_or_default().as_bytes());
         match std::str::from_utf8(content).ok().filter(|text| text.contains("-----BEGIN")) {
             Some(text) => Self::read_pem(text, password),
             None => pkcs12::read(content, password),
         }
     }
 
-    fn read_pem(text: &str, password: &[u8]) -> Result<Self, Fault> {
+    fn read_pem(text: &str, password: &Password<'_>) -> Result<Self, Fault> {
         let (mut key, mut certificates) = (None, Vec::new());
         for section in text.split("-----BEGIN ").skip(1) {
             let (label, rest) = section.split_once("-----").ok_or(Fault::Malformed)?;
@@ -48,11 +48,12 @@ impl KeyFile {
             let der = || forgiving_decode_to_vec(body.as_bytes()).map(Zeroizing::new).map_err(|_| Fault::Malformed);
             match label {
                 "CERTIFICATE" => certificates.push(der()?.to_vec()),
-                "PRIVATE KEY" => key = key.or(Some((der()?, KeyFormat::Pkcs8))),
-                "RSA PRIVATE KEY" => key = key.or(Some((der()?, KeyFormat::Pkcs1))),
-                "ENCRYPTED PRIVATE KEY" => key = key.or(Some((decrypt_key(&der()?, password)?, KeyFormat::Pkcs8))),
-                // A key of another kind is refused when it is used.
-                "EC PRIVATE KEY" => key = key.or(Some((der()?, KeyFormat::Pkcs8))),
+                // The first key counts.
+                _ if key.is_some() => {}
+                // One of another kind is refused when it is used.
+                "PRIVATE KEY" | "EC PRIVATE KEY" => key = Some((der()?, KeyFormat::Pkcs8)),
+                "RSA PRIVATE KEY" => key = Some((der()?, KeyFormat::Pkcs1)),
+                "ENCRYPTED PRIVATE KEY" => key = Some((decrypt_key(&der()?, password)?, KeyFormat::Pkcs8)),
                 _ => {}
             }
         }
@@ -62,7 +63,7 @@ impl KeyFile {
 }
 
 /// Opens an encrypted private key (EncryptedPrivateKeyInfo of RFC 5208).
-pub fn decrypt_key(der: &[u8], password: &[u8]) -> Result<Zeroizing<Vec<u8>>, Fault> {
+pub fn decrypt_key(der: &[u8], password: &Password<'_>) -> Result<Zeroizing<Vec<u8>>, Fault> {
     let mut outer = Reader::new(der).enter(tag::SEQUENCE).ok_or(Fault::Malformed)?;
     let algorithm = outer.enter(tag::SEQUENCE).ok_or(Fault::Malformed)?;
     encryption::decrypt(algorithm, outer.take(tag::OCTETS).ok_or(Fault::Malformed)?, password)

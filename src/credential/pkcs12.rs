@@ -4,7 +4,7 @@ use aws_lc_rs::{digest, hmac};
 use zeroize::Zeroizing;
 
 use crate::credential::der::{Reader, tag};
-use crate::credential::encryption::{Fault, Purpose, decrypt, derive_for_pkcs12, rounds};
+use crate::credential::encryption::{Fault, Password, Purpose, decrypt, derive_for_pkcs12};
 use crate::credential::key_file::{KeyFile, KeyFormat, decrypt_key};
 
 const DATA: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01";
@@ -19,7 +19,7 @@ const SHA384: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x02\x02";
 const SHA512: &[u8] = b"\x60\x86\x48\x01\x65\x03\x04\x02\x03";
 
 /// Reads a file.
-pub fn read(content: &[u8], password: &[u8]) -> Result<KeyFile, Fault> {
+pub fn read(content: &[u8], password: &Password<'_>) -> Result<KeyFile, Fault> {
     let mut file = Reader::new(content).enter(tag::SEQUENCE).ok_or(Fault::Malformed)?;
     file.number().filter(|version| *version == 3).ok_or(Fault::Malformed)?;
     let mut safe = file.enter(tag::SEQUENCE).ok_or(Fault::Malformed)?;
@@ -40,8 +40,10 @@ pub fn read(content: &[u8], password: &[u8]) -> Result<KeyFile, Fault> {
             let kind = bag.take(tag::OID).ok_or(Fault::Malformed)?;
             let value = bag.take(tag::EXPLICIT_0).ok_or(Fault::Malformed)?;
             match kind {
-                KEY_BAG => key = key.or(Some(Zeroizing::new(value.to_vec()))),
-                SHROUDED_KEY_BAG => key = key.or(Some(decrypt_key(value, password)?)),
+                // The first key counts.
+                KEY_BAG | SHROUDED_KEY_BAG if key.is_some() => {}
+                KEY_BAG => key = Some(Zeroizing::new(value.to_vec())),
+                SHROUDED_KEY_BAG => key = Some(decrypt_key(value, password)?),
                 CERTIFICATE_BAG => certificates.extend(certificate(value).map(<[u8]>::to_vec)),
                 _ => {}
             }
@@ -56,7 +58,7 @@ fn octets<'a>(reader: &mut Reader<'a>) -> Option<&'a [u8]> {
 }
 
 /// What a part of the file holds, decrypted.
-fn part(mut part: Reader<'_>, password: &[u8]) -> Result<Zeroizing<Vec<u8>>, Fault> {
+fn part(mut part: Reader<'_>, password: &Password<'_>) -> Result<Zeroizing<Vec<u8>>, Fault> {
     match part.take(tag::OID).ok_or(Fault::Malformed)? {
         DATA => Ok(Zeroizing::new(octets(&mut part).ok_or(Fault::Malformed)?.to_vec())),
         ENCRYPTED_DATA => {
@@ -85,10 +87,10 @@ fn certificate(bag: &[u8]) -> Option<&[u8]> {
 }
 
 /// Whether the file is what whoever knows the password made. It is how a wrong password is known for certain.
-fn check(mut mac: Reader<'_>, safe: &[u8], password: &[u8]) -> Result<(), Fault> {
+fn check(mut mac: Reader<'_>, safe: &[u8], password: &Password<'_>) -> Result<(), Fault> {
     let mut digest_info = mac.enter(tag::SEQUENCE).ok_or(Fault::Malformed)?;
     let salt = mac.take(tag::OCTETS).ok_or(Fault::Malformed)?;
-    let rounds = if mac.is_empty() { rounds(Some(1))? } else { rounds(mac.number())? };
+    let rounds = password.rounds(if mac.is_empty() { Some(1) } else { mac.number() })?;
     let name = digest_info.enter(tag::SEQUENCE).and_then(|mut name| name.take(tag::OID)).ok_or(Fault::Malformed)?;
     let expected = digest_info.take(tag::OCTETS).ok_or(Fault::Malformed)?;
     let (hash, algorithm, block): (&digest::Algorithm, _, _) = match name {
