@@ -115,7 +115,7 @@ impl ApplicationFlow {
             None => Err(Error::new(
                 Code::IdentityUnavailable,
                 "The request for an Entra token was not sent.",
-                "Check TenantId= and ClientId= in the connection string.",
+                "Check tenant_id= and client_id= (TenantId= and ClientId= in a connection string).",
             )),
         }?)
     }
@@ -146,7 +146,7 @@ impl ApplicationFlow {
             Error::new(
                 Code::CredentialUnsupported,
                 "The application's tenant id, client id or authority cannot be used.",
-                "Check TenantId= and ClientId= in the connection string, and that authority= is an https:// URL.",
+                "Check tenant_id= and client_id= (TenantId= and ClientId= in a connection string), and that authority= is an https:// URL.",
             )
         })
     }

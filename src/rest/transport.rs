@@ -208,7 +208,10 @@ fn check_destination(request: &Request) -> Result<Endpoint> {
     let unsendable = |message: String, hint: &str| Error::new(Code::InsecureEndpoint, message, hint);
     let origin = Url::parse(&request.url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
     let endpoint = Endpoint::parse(&origin).map_err(|fault| {
-        unsendable(format!("{} has no valid address: {fault}.", request.purpose), "Check the endpoint.")
+        unsendable(
+            format!("{} has no valid address: {fault}.", request.purpose),
+            &format!("Check {}.", request.party.setting()),
+        )
     })?;
     let is_on_link = request.party == Party::Platform && endpoint.is_link_local();
     if endpoint.is_private() || is_on_link {

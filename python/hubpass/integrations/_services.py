@@ -70,9 +70,12 @@ def _negotiation_of_web_pubsub(negotiate: Callable[..., Any], grant: Grant) -> C
     return partial(negotiate, grant.user_id, roles=grant.roles, groups=grant.groups, lifetime=lifetime)
 
 
-def _time_until(expires_on: datetime) -> timedelta:
+def _time_until(expires_on: object) -> timedelta:
     """What is left of the user's session; the service makes no token for less than a minute."""
-    if expires_on.tzinfo is None:
+    if not isinstance(expires_on, datetime):
+        hint = "Pass Grant(expires_on=datetime.now(timezone.utc) + timedelta(...))."
+        raise _bad_end(f"ends at {type(expires_on).__name__} and not at a datetime", hint)
+    if expires_on.utcoffset() is None:
         raise _bad_end("has no time zone", "Add one: expires_on.replace(tzinfo=timezone.utc), if it is in UTC.")
     left = expires_on - datetime.now(timezone.utc)
     if left < _SHORTEST_OF_WEB_PUBSUB:

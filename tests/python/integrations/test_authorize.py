@@ -140,6 +140,28 @@ def test_a_grant_that_cannot_be_used(
     assert hint.encode() not in answered.body
 
 
+@pytest.mark.parametrize(
+    "ends",
+    [datetime(2999, 1, 1), 4102444800, "2100-01-01T00:00:00Z"],  # noqa: DTZ001 - what is refused
+    ids=["naive", "number", "text"],
+)
+@pytest.mark.parametrize(
+    ("endpoint", "class_name"),
+    [
+        ("https://demo.service.signalr.net", "SignalRServiceClient"),
+        ("https://demo.webpubsub.azure.com", "WebPubSubServiceClient"),
+    ],
+    ids=["signalr", "web_pubsub"],
+)
+def test_the_end_of_a_session_is_a_time_with_a_zone(
+    framework: Framework, endpoint: str, class_name: str, ends: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = framework.client(endpoint, class_name=class_name)
+    answered = framework.mount(client=client, authorize=always(Grant("ada", expires_on=ends))).post()
+    assert (answered.status, answered.code) == (500, "misconfigured")
+    assert "timezone.utc" in caplog.text
+
+
 def test_only_anonymous_is_anonymous(framework: Framework) -> None:
     answered = framework.mount(authorize=hubpass.ANONYMOUS).post()
     assert answered.status == 200
