@@ -101,10 +101,7 @@ impl Platform for Imds {
 fn not_there(error: &Error) -> Error {
     Error::new(
         Code::CredentialUnavailable,
-        format!(
-            "No managed identity was found: the Instance Metadata Service did not answer ({}).",
-            error.code().as_str()
-        ),
+        format!("No managed identity was found: the Instance Metadata Service gave no answer. {}", error.message()),
         "On Azure let this process reach http://169.254.169.254 (in AKS: is workload identity or a network policy in the way?); elsewhere use another credential, such as AzureCliCredential().",
     )
 }
