@@ -107,16 +107,16 @@ impl Clock {
     /// Reads the clocks. A wall clock set before 1970 reads as 1970: tokens made then are refused by the service, which is
     /// the honest outcome.
     pub fn now(&self) -> Now {
-        self.read(wall_clock)
+        self.reading(wall_clock)
     }
 
     /// As [`Self::now`], for whoever asks very often and does not mind a wall clock that is some milliseconds late: to read
     /// the exact one takes several times as long.
     pub fn glance(&self) -> Now {
-        self.read(coarse_wall_clock)
+        self.reading(coarse_wall_clock)
     }
 
-    fn read(&self, wall_clock: impl FnOnce() -> Duration) -> Now {
+    fn reading(&self, wall_clock: impl FnOnce() -> Duration) -> Now {
         match self {
             Self::Local => Now {
                 wall: wall_clock().saturating_add(read(&LOCAL_WALL_AHEAD)),

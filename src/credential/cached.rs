@@ -65,18 +65,6 @@ impl Credential {
         chosen
     }
 
-    /// A token in hand that answers a request, or why there is none; `None`: wait with [`Self::obtain`].
-    pub fn in_hand(
-        &self,
-        request: TokenRequest,
-        caller: impl FnOnce() -> Caller,
-    ) -> Option<Result<Arc<Held<AccessToken>>>> {
-        match self.tokens(request) {
-            Ok(tokens) => tokens.in_hand(caller),
-            Err(error) => Some(Err(error)),
-        }
-    }
-
     /// A token that answers a request.
     pub async fn obtain(&self, request: TokenRequest, caller: &Caller) -> Result<Arc<Held<AccessToken>>, Fault> {
         let request = self.flow.normalized(request)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyDict, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyTuple};
 
 use crate::command::Programs;
 use crate::credential::application::Application;
@@ -351,25 +351,24 @@ impl Credential {
         is_info: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
         let inside = exit::enter(py)?;
-        let lend = || caller(py, self.is_async);
-        let is_plain = !is_info && claims.is_none() && tenant_id.is_none() && enable_cae.is(PyBool::new(py, false));
-        let asked = scopes;
-        let scopes = scopes.iter().map(|scope| Ok(convert::text_argument("scopes", &scope)?.into_owned()));
+        let texts = scopes.iter().map(|scope| Ok(convert::text_argument("scopes", &scope)?.into_owned()));
         let request = TokenRequest {
             claims: text_keyword("claims", claims)?,
             tenant_id: text_keyword("tenant_id", tenant_id)?,
             enable_cae: convert::flag("enable_cae", enable_cae)?,
-            ..TokenRequest::new(scopes.collect::<Result<_>>()?)?
+            ..TokenRequest::new(texts.collect::<Result<_>>()?)?
         };
         // What was fetched with claims replaces what is kept without them.
-        let in_hand = if request.claims.is_none() { self.core.in_hand(request.clone(), lend) } else { None };
-        if let Some(outcome) = in_hand {
-            let token = outcome?;
-            let given = Given { token: Arc::clone(&token), is_info }.into_pyobject(py)?;
-            if is_plain {
-                self.given.keep(asked, self.core.tokens(request)?, token, &given)?;
+        if request.claims.is_none() {
+            let tokens = self.core.tokens(request.clone())?;
+            if let Some(outcome) = tokens.in_hand(|| caller(py, self.is_async)) {
+                let token = outcome?;
+                let given = Given { token: Arc::clone(&token), is_info }.into_pyobject(py)?;
+                if !is_info && request.tenant_id.is_none() && !request.enable_cae {
+                    self.given.keep(scopes, tokens, token, &given)?;
+                }
+                return Ok(given);
             }
-            return Ok(given);
         }
         let core = Arc::clone(&self.core);
         let waiting = obtain(core, request, caller(py, self.is_async), is_info);

@@ -59,7 +59,6 @@ pub fn tls(variables: &TrustVariables, ca_file: Option<&Path>) -> Result<ClientC
 
 /// The certificates that are trusted unless somebody says more, and where they were.
 struct Store {
-    variables: TrustVariables,
     places: Vec<(Stamp, PathBuf)>,
     roots: RootCertStore,
     /// The first thing that could not be read.
@@ -77,7 +76,6 @@ fn store(variables: &TrustVariables) -> Arc<Store> {
     if let Some(last) = LAST_READ.load_full()
         && !places.is_empty()
         && last.places == places
-        && last.variables == *variables
     {
         return last;
     }
@@ -85,7 +83,7 @@ fn store(variables: &TrustVariables) -> Arc<Store> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
     let fault = found.errors.first().map(ToString::to_string);
-    let store = Arc::new(Store { variables: variables.clone(), places, roots, fault });
+    let store = Arc::new(Store { places, roots, fault });
     LAST_READ.store(Some(Arc::clone(&store)));
     store
 }

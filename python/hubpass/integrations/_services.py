@@ -19,6 +19,8 @@ AnyClient: TypeAlias = ServiceClientBase
 # What the service makes at the least (`minutesToExpire` of `:generateToken`).
 _SHORTEST_OF_WEB_PUBSUB = timedelta(minutes=1)
 
+_END_HINT = "Pass Grant(expires_on=datetime.now(timezone.utc) + timedelta(...))."
+
 
 def checked_client(client: object, asynchronous: bool | None) -> AnyClient:
     """The client; what is none, or is not of the kind that the framework can use, is refused."""
@@ -73,13 +75,12 @@ def _negotiation_of_web_pubsub(negotiate: Callable[..., Any], grant: Grant) -> C
 def _time_until(expires_on: object) -> timedelta:
     """What is left of the user's session; the service makes no token for less than a minute."""
     if not isinstance(expires_on, datetime):
-        hint = "Pass Grant(expires_on=datetime.now(timezone.utc) + timedelta(...))."
-        raise _bad_end(f"ends at {type(expires_on).__name__} and not at a datetime", hint)
+        raise _bad_end(f"ends at {type(expires_on).__name__} and not at a datetime", _END_HINT)
     if expires_on.utcoffset() is None:
         raise _bad_end("has no time zone", "Add one: expires_on.replace(tzinfo=timezone.utc), if it is in UTC.")
     left = expires_on - datetime.now(timezone.utc)
     if left < _SHORTEST_OF_WEB_PUBSUB:
-        raise _bad_end("ends within a minute", "Pass Grant(expires_on=datetime.now(timezone.utc) + timedelta(...)).")
+        raise _bad_end("ends within a minute", _END_HINT)
     return left
 
 

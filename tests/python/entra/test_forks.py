@@ -261,7 +261,7 @@ caller.join()
 def test_a_fork_waits_for_threads_on_their_way_into_python() -> None:
     """CPython up to 3.11 links a thread that enters under a lock, which a child forked then would wait for for ever."""
     script = """
-        import os, threading, warnings
+        import os, threading, time, warnings
         warnings.simplefilter("ignore", DeprecationWarning)
         # Those that are registered later are called earlier.
         events = []
@@ -281,8 +281,7 @@ def test_a_fork_waits_for_threads_on_their_way_into_python() -> None:
         forking.start()
         begun.wait()
         # Time enough for a fork that does not wait, and for nothing else.
-        for _ in range(50):
-            threading.Event().wait(0.001)
+        time.sleep(0.05)
         events.append("arrived")
         entry.arrive()
         forking.join()

@@ -106,9 +106,12 @@ class Place:
     def with_federated_file(self) -> dict[str, str]:
         return {**self.application, "AZURE_FEDERATED_TOKEN_FILE": self.federated_file}
 
+    def with_object(self, credential: Any) -> SignalRServiceClient:
+        return SignalRServiceClient(self.azure.endpoint, "chat", credential, ca_file=self.emulator.ca_file)
+
     def with_credential(self, name: str, **options: Any) -> SignalRServiceClient:
         credential = getattr(hubpass.identity, name)(**options)
-        return SignalRServiceClient(self.azure.endpoint, "chat", credential, ca_file=self.emulator.ca_file)
+        return self.with_object(credential)
 
     def with_pipelines(self) -> SignalRServiceClient:
         """A job whose platform vouches for its service connection by the assertion of the federated file."""
@@ -127,7 +130,7 @@ class Place:
         credential = hubpass.identity.ManagedIdentityCredential()
         keywords = {"ca_file": None, "arc_keys": self.emulator.identity.arc_directory}
         credential._native = _native.Credential.managed_identity(None, None, keywords, False)
-        return SignalRServiceClient(self.azure.endpoint, "chat", credential, ca_file=self.emulator.ca_file)
+        return self.with_object(credential)
 
     def with_chain(self) -> SignalRServiceClient:
         """A chain whose first member has nothing to try with."""
@@ -137,7 +140,7 @@ class Place:
             emulator.tenant_id, emulator.client_id, emulator.client_secret, **self.entra
         )
         chain = hubpass.identity.ChainedTokenCredential(nothing, secret)
-        return SignalRServiceClient(self.azure.endpoint, "chat", chain, ca_file=self.emulator.ca_file)
+        return self.with_object(chain)
 
     def without_credential(self) -> SignalRServiceClient:
         return SignalRServiceClient(self.azure.endpoint, "chat", ca_file=self.emulator.ca_file)
